@@ -1,0 +1,1 @@
+"""The contracts of mesostats as data: table schemas, vocabularies and mappings."""

@@ -1,0 +1,1 @@
+"""One pandera YAML a table: the contract, the only copy."""

@@ -1,0 +1,1 @@
+"""One YAML a vocabulary; a folder of files with the same names lies on top."""

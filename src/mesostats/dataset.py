@@ -1,0 +1,304 @@
+"""Dataset: a clinic's tables on one engine, with their vocabulary and data-cut date."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import duckdb
+import narwhals as nw
+import pandas as pd
+
+from mesostats.coding import Coder
+from mesostats.engine import ROW, Engine, check_column_names, collect, identifier, literal, typed
+from mesostats.errors import DataError, SchemaError, did_you_mean
+from mesostats.schemas import REQUIRED_TABLES, TABLES, table_schema
+from mesostats.vocabulary import Vocabulary, load_vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CODING = "_coding"
+"""Hidden column of adverse_events: null as recorded, else how the verbatim was read: coded, uncoded, no_event."""
+
+
+class Dataset:
+    """A clinic's tables, typed and lazy, on one engine.
+
+    Parameters
+    ----------
+    patients, courses, sessions
+        The tables that every clinic has: pandas, Polars, PyArrow or DuckDB frames, or Spark frames (all of them).
+    products, outcomes, adverse_events
+        Tables that an analysis may need.
+    vocabulary
+        A loaded vocabulary or an overlay folder; the shipped vocabulary by default.
+    cutoff
+        The data-cut date. By default the latest date in the data that is not after today.
+    truth
+        True values, for a simulated clinic.
+
+    Raises
+    ------
+    DataError
+        If a required table is absent.
+    SchemaError
+        If a table lacks a required column.
+
+    Notes
+    -----
+    An adverse event without a code is coded from its verbatim, one row an event (`mesostats.coding`); the verbatim stays,
+    and validation tells what was done.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> clinic = Dataset(
+    ...     patients=pd.DataFrame({"patient_id": ["P1"]}),
+    ...     courses=pd.DataFrame(
+    ...         {"course_id": ["C1"], "patient_id": ["P1"], "indication": ["melasma"], "start_date": ["2024-01-01"]}
+    ...     ),
+    ...     sessions=pd.DataFrame(
+    ...         {"session_id": ["S1"], "course_id": ["C1"], "date": ["2024-01-03"], "status": ["attended"]}
+    ...     ),
+    ... )
+    >>> clinic.cutoff
+    datetime.date(2024, 1, 3)
+    """
+
+    def __init__(
+        self,
+        *,
+        patients: Any = None,
+        courses: Any = None,
+        sessions: Any = None,
+        products: Any = None,
+        outcomes: Any = None,
+        adverse_events: Any = None,
+        vocabulary: Vocabulary | str | Path | None = None,
+        cutoff: dt.date | str | None = None,
+        truth: pd.DataFrame | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        self.engine = engine or Engine()
+        self.vocabulary = vocabulary if isinstance(vocabulary, Vocabulary) else load_vocabulary(vocabulary)
+        self.truth = truth
+        given = (patients, courses, sessions, products, outcomes, adverse_events)
+        self._frames = {
+            name: self._prepare(name, data)
+            for name, data in zip(TABLES, given, strict=True)
+            if data is not None
+        }
+        for name in REQUIRED_TABLES:
+            self.require(name)
+        self.cutoff_declared = cutoff is not None
+        self.cutoff = self._latest_date() if cutoff is None else _date(cutoff)
+        self._derived: dict[str, Any] = {}
+
+    def _prepare(self, name: str, data: Any) -> nw.LazyFrame[Any]:
+        schema = table_schema(name)
+        source = data if _numbered(data) else self.engine.frame(data)
+        columns = [column for column in source.columns if column != ROW]
+        check_column_names(name, columns)
+        for column in schema.required:
+            if column not in columns:
+                msg = f"table '{name}' has no column '{column}'{did_you_mean(column, columns)}"
+                raise SchemaError(msg)
+        frame = typed(source, schema.kinds)
+        return self._coded(frame) if name == "adverse_events" else frame
+
+    def _coded(self, events: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """Code the verbatims of events without a term: the distinct texts are read once, then joined back."""
+        events = events.with_columns(nw.lit(None).cast(nw.String).alias(CODING))
+        uncoded = events.filter(nw.col("term").is_null() & ~nw.col("verbatim").is_null())
+        texts = collect(uncoded.select("verbatim").unique())["verbatim"]
+        if texts.empty:
+            return events
+        codings = self.engine.small(_codings(texts, Coder(self.vocabulary.adverse_events)), events)
+        order = events.collect_schema().names()
+        read = (
+            uncoded.drop("term", CODING)
+            .join(codings, on="verbatim", how="left")
+            .with_columns(event_id=nw.concat_str("event_id", "suffix"))
+            .select(order)
+        )
+        rest = events.filter(~nw.col("term").is_null() | nw.col("verbatim").is_null())
+        return self.engine.materialise(nw.concat([rest, read], how="vertical"))
+
+    def _latest_date(self) -> dt.date:
+        """Return the latest date that is not after today: a typing error must not move the data cut into the future."""
+        today = dt.datetime.now(tz=dt.UTC).date()
+        found: list[dt.date] = []
+        for name, frame in self._frames.items():
+            dates = table_schema(name).dates()
+            if dates:
+                latest = [
+                    nw.when(nw.col(date) <= today).then(nw.col(date)).max().alias(date) for date in dates
+                ]
+                found += [
+                    value.date() for value in collect(frame.select(latest)).iloc[0] if not pd.isna(value)
+                ]
+        if not found:
+            msg = "the data hold no date that can be read; give cutoff= (the data-cut date)"
+            raise DataError(msg)
+        return max(found)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tables that are there."""
+        return tuple(self._frames)
+
+    def require(self, name: str) -> None:
+        """Raise DataError where the table ``name`` is absent."""
+        if name not in self._frames:
+            msg = f"the table '{name}' is absent; there are: {', '.join(self._frames) or 'none'}"
+            raise DataError(msg)
+
+    def checked(self, name: str) -> nw.LazyFrame[Any]:
+        """Return a table with its hidden columns, for validation."""
+        self.require(name)
+        return self._frames[name]
+
+    def lazy(self, name: str) -> nw.LazyFrame[Any]:
+        """Return a table as a narwhals lazy frame on the engine; verbatims that say "none" are no events."""
+        frame = self.checked(name)
+        if name == "adverse_events":
+            frame = frame.filter(nw.col(CODING).is_null() | (nw.col(CODING) != "no_event"))
+        return frame.select(self.columns(name))
+
+    def columns(self, name: str) -> list[str]:
+        """Return the columns of a table, canonical ones first."""
+        return [
+            column for column in self.checked(name).collect_schema().names() if not column.startswith("_")
+        ]
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return a table as a pandas frame, for one's own questions.
+
+        Raises
+        ------
+        DataError
+            If the table is absent.
+        """
+        return collect(self.lazy(name))
+
+    def table_of(
+        self, column: str, *, among: tuple[str, ...] = ("patients", "courses", "sessions", "products")
+    ) -> str:
+        """Return the first table of ``among`` that has the column ``column``.
+
+        Raises
+        ------
+        ValueError
+            If none has it; the message names the nearest.
+        """
+        known: list[str] = []
+        for name in among:
+            if name in self._frames:
+                columns = self.columns(name)
+                if column in columns:
+                    return name
+                known += columns
+        msg = f"no column '{column}' in {', '.join(among)}{did_you_mean(column, set(known))}"
+        raise ValueError(msg)
+
+    def derive(self, key: str, build: Callable[[], nw.LazyFrame[Any]]) -> nw.LazyFrame[Any]:
+        """Return a derived frame, computed once and kept on the engine."""
+        if key not in self._derived:
+            self._derived[key] = self.engine.materialise(build())
+        return self._derived[key]  # type: ignore[no-any-return]
+
+    def with_cutoff(self, cutoff: dt.date | str) -> Self:
+        """Return the same clinic as it was known at another data-cut date."""
+        other = object.__new__(type(self))
+        other.__dict__ = self.__dict__ | {"cutoff": _date(cutoff), "cutoff_declared": True, "_derived": {}}
+        return other
+
+    def write(self, folder: str | Path, *, file_format: Literal["parquet", "csv"] = "parquet") -> Path:
+        """Write the tables into a folder, all of them or none.
+
+        Parameters
+        ----------
+        folder
+            Made if it is not there; a folder with files of the same tables is refused.
+        file_format
+            In CSV, a text that a spreadsheet would run as a formula (it begins with ``= + - @``) gets a leading ``'``.
+
+        Returns
+        -------
+        Path
+            The folder.
+
+        Raises
+        ------
+        FileExistsError
+            If a table's file is there already.
+        """
+        target = Path(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for name in self._frames:
+            if (target / f"{name}.{file_format}").exists():
+                msg = f"'{target / f'{name}.{file_format}'}' exists already; choose another folder"
+                raise FileExistsError(msg)
+        scratch = Path(tempfile.mkdtemp(prefix=".mesostats-", dir=target.parent))
+        try:
+            for name in self._frames:
+                self._write_table(name, scratch / f"{name}.{file_format}")
+            target.mkdir(exist_ok=True)
+            for part in sorted(scratch.iterdir()):
+                os.replace(part, target / part.name)  # noqa: PTH105 - atomic on every platform
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        return target
+
+    def _write_table(self, name: str, path: Path) -> None:
+        native = self.lazy(name).to_native()
+        if not isinstance(native, duckdb.DuckDBPyRelation):
+            native = self.engine.connection.from_arrow(self.lazy(name).collect("pyarrow").to_native())
+        if path.suffix == ".parquet":
+            native.write_parquet(str(path))
+            return
+        kinds = dict(zip(native.columns, native.types, strict=True))
+        parts = [
+            _neutralised(column) if str(kind) == "VARCHAR" else identifier(column)
+            for column, kind in kinds.items()
+        ]
+        native.project(", ".join(parts)).write_csv(str(path))
+
+
+def _numbered(data: Any) -> bool:
+    return isinstance(data, duckdb.DuckDBPyRelation) and ROW in data.columns
+
+
+def _date(value: dt.date | str) -> dt.date:
+    if isinstance(value, dt.datetime):
+        return value.date()
+    if isinstance(value, dt.date):
+        return value
+    try:
+        return dt.date.fromisoformat(value)
+    except ValueError:
+        msg = f"a data-cut date is YYYY-MM-DD, found '{value}'"
+        raise ValueError(msg) from None
+
+
+def _codings(texts: pd.Series[str], coder: Coder) -> pd.DataFrame:
+    """Return one row a text and event: the term, how it was read, and what makes the event's id unique."""
+    rows: list[tuple[str, str | None, str, str]] = []
+    for text in texts:
+        terms = coder.code(text).terms
+        if not terms:
+            rows.append((text, None, "no_event", ""))
+        for place, term in enumerate(terms, start=1):
+            rows.append((text, term, "coded" if term else "uncoded", f"/{place}" if len(terms) > 1 else ""))
+    frame = pd.DataFrame(rows, columns=["verbatim", "term", CODING, "suffix"])
+    return frame.astype(dict.fromkeys(frame.columns, "string"))
+
+
+def _neutralised(column: str) -> str:
+    name = identifier(column)
+    return f"CASE WHEN regexp_matches({name}, '^[=+@-]') THEN {literal(chr(39))} || {name} ELSE {name} END AS {name}"

@@ -1,0 +1,1 @@
+"""Estimators: counts in, estimates out; they know nothing of clinics."""
