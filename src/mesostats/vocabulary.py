@@ -170,9 +170,9 @@ class Phase(BaseModel):
 
     @model_validator(mode="after")
     def _sessions_in_range(self) -> Self:
-        shortest, longest = self.sessions_range or (self.sessions, self.sessions)
-        if not shortest <= self.sessions <= longest:
-            msg = f"sessions lies within sessions_range, found {self.sessions} and [{shortest}, {longest}]"
+        fewest, most = self.sessions_range or (self.sessions, self.sessions)
+        if not fewest <= self.sessions <= most:
+            msg = f"sessions lies within sessions_range, found {self.sessions} and [{fewest}, {most}]"
             raise ValueError(msg)
         return self
 

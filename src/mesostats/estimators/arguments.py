@@ -73,9 +73,17 @@ def amounts(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If there is more than one dimension, or a value is missing, infinite or negative.
+        If there is more than one dimension, or a value is no number, missing, infinite or negative.
     """
-    vector = np.array(values, dtype=np.float64, ndmin=1)
+    found = np.asarray(values)
+    if found.dtype.kind not in "biufO":
+        msg = f"{name} holds {found.dtype}, must hold numbers"
+        raise ValueError(msg)
+    try:
+        vector = np.array(found, dtype=np.float64, ndmin=1)
+    except (TypeError, ValueError):  # the first error's text may quote a value
+        msg = f"{name} holds values that are missing or no numbers"
+        raise ValueError(msg) from None
     if vector.ndim > 1:
         msg = f"{name} has {vector.ndim} dimensions, must have 1"
         raise ValueError(msg)
@@ -159,3 +167,32 @@ def check_same_length(**vectors: npt.NDArray[Any]) -> None:
         found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         msg = f"lengths differ: {found}"
         raise ValueError(msg)
+
+
+def binomial_counts(**counted: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return numbers of successes and the numbers of trials that they are among.
+
+    Parameters
+    ----------
+    **counted
+        The successes, then the trials, under their arguments' names; whole, of one length.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Successes and trials, new vectors of int64.
+
+    Raises
+    ------
+    ValueError
+        As for `counts`, and if lengths differ or there are more successes than trials.
+    """
+    (part_name, part), (whole_name, whole) = (
+        (name, counts(values, name)) for name, values in counted.items()
+    )
+    check_same_length(**{part_name: part, whole_name: whole})
+    above = part > whole
+    if above.any():
+        msg = f"{part_name} is above {whole_name} in {above.sum()} elements (first at position {above.argmax()})"
+        raise ValueError(msg)
+    return part, whole

@@ -109,7 +109,7 @@ class ClusterTotals:
         size = max(len(kinds), 1)  # no cluster at all is one group in which nothing was observed
         per_trial = np.divide(y**2, n, out=np.zeros(len(y)), where=n > 0)
         terms = [n > 0, n, y, n**2, y**2, n * y, per_trial]
-        return cls(*(np.bincount(codes, weights=term, minlength=size) for term in terms))
+        return cls(*(np.bincount(codes, weights=term, minlength=size).astype(np.float64) for term in terms))
 
     @property
     def ratio(self) -> npt.NDArray[np.float64]:

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from mesostats.estimators.arguments import check_choice, check_conf_level, check_same_length, counts
+from mesostats.estimators.arguments import binomial_counts, check_choice, check_conf_level
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,7 +26,11 @@ _METHOD_TEXTS: Final = {
     "jeffreys": "Jeffreys interval with the boundary rule",
     "agresti_coull": "Agresti-Coull interval",
 }
-_STATSMODELS_NAMES: Final = {"clopper_pearson": "beta", "jeffreys": "jeffreys", "agresti_coull": "agresti_coull"}
+_STATSMODELS_NAMES: Final = {
+    "clopper_pearson": "beta",
+    "jeffreys": "jeffreys",
+    "agresti_coull": "agresti_coull",
+}
 
 
 def proportion(
@@ -65,7 +69,7 @@ def proportion(
     Notes
     -----
     The standard error is sqrt(p(1 - p)/n); it is reported, and is not what the interval is built on. The Wilson limits
-    are the roots in p₀ of \\|p - p₀\\| = z·sqrt(p₀(1 - p₀)/n).
+    are the roots in p₀ of (p - p₀)² = z²·p₀(1 - p₀)/n.
 
     References
     ----------
@@ -86,7 +90,7 @@ def proportion(
     """
     check_choice(method, _METHOD_TEXTS, "method")
     check_conf_level(conf_level)
-    successes, trials = _binomial_counts(count, n)
+    successes, trials = binomial_counts(count=count, n=n)
     seen = np.where(trials > 0, trials, np.nan)
     estimate = successes / seen
     low, high = _limits(successes, seen, conf_level, method=method)
@@ -103,16 +107,6 @@ def proportion(
             "note": np.where(trials > 0, "", "no observations"),
         }
     )
-
-
-def _binomial_counts(count: npt.ArrayLike, n: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    successes, trials = counts(count, "count"), counts(n, "n")
-    check_same_length(count=successes, n=trials)
-    above = successes > trials
-    if above.any():
-        msg = f"count is above n in {above.sum()} elements (first at position {above.argmax()})"
-        raise ValueError(msg)
-    return successes, trials
 
 
 def _limits(

@@ -61,8 +61,8 @@ def rate(
     Notes
     -----
     The number of events x is taken as Poisson. Garwood's limits of its mean are chi-squared quantiles,
-    χ²(α/2; 2x)/2 and χ²(1 - α/2; 2x + 2)/2. The mid-p limits solve P(X > x) + P(X = x)/2 = α/2 and
-    P(X < x) + P(X = x)/2 = α/2. The lower limit at no events is 0; the upper limit stays two-sided.
+    χ²(a; 2x)/2 and χ²(1 - a; 2x + 2)/2, with a = (1 - conf_level)/2. The mid-p limits solve
+    P(X > x) + P(X = x)/2 = a and P(X < x) + P(X = x)/2 = a. The lower limit at no events is 0; the upper limit stays two-sided.
     Events that repeat within patients vary more than Poisson: use `clustered_rate`.
 
     References
@@ -108,7 +108,8 @@ def _garwood_limits(events: Floats, conf_level: float) -> tuple[Floats, Floats]:
     """Exact limits of a Poisson mean; the Poisson tail is an incomplete gamma function."""
     tail = (1 - conf_level) / 2
     low = np.where(events > 0, special.gammaincinv(np.maximum(events, 1), tail), 0.0)
-    return low, special.gammainccinv(events + 1, tail)
+    high: Floats = special.gammainccinv(events + 1, tail)
+    return low, high
 
 
 def _mid_p_limits(events: Floats, conf_level: float) -> tuple[Floats, Floats]:
@@ -123,10 +124,13 @@ def _mid_p_limits(events: Floats, conf_level: float) -> tuple[Floats, Floats]:
 
     if not len(events):
         return events, events
-    some = np.maximum(events, 1)  # the lower limit at no events is 0 and needs no search
-    low = elementwise.find_root(at_least, _garwood_limits(some, conf_level), args=(some,)).x
-    high = elementwise.find_root(at_most, _garwood_limits(events, conf_level), args=(events,)).x
-    return np.where(events > 0, low, 0.0), high
+    some = np.maximum(
+        events, 1
+    )  # no events need no search: the lower limit is 0, the upper solves exp(-mean)/2 = tail
+    bracket = _garwood_limits(some, conf_level)
+    low = elementwise.find_root(at_least, bracket, args=(some,)).x
+    high = elementwise.find_root(at_most, bracket, args=(some,)).x
+    return np.where(events > 0, low, 0.0), np.where(events > 0, high, -np.log(2 * tail))
 
 
 def clustered_rate(totals: ClusterTotals, *, conf_level: float = 0.95) -> pd.DataFrame:
@@ -179,7 +183,9 @@ def clustered_rate(totals: ClusterTotals, *, conf_level: float = 0.95) -> pd.Dat
     divisor = np.where(totals.trials > 0, totals.trials, np.nan)
     design_effect = np.maximum(totals.ratio_variance * divisor / np.where(estimate > 0, estimate, np.nan), 1)
     df = np.where(clusters > 0, clusters - 1, np.nan)
-    std_error = np.where(clusters > 1, np.sqrt(np.where(estimate > 0, design_effect, 1) * estimate / divisor), np.nan)
+    std_error = np.where(
+        clusters > 1, np.sqrt(np.where(estimate > 0, design_effect, 1) * estimate / divisor), np.nan
+    )
     quantile = stats.t.isf((1 - conf_level) / 2, np.where(df > 0, df, np.nan))
     fold = np.exp(quantile * std_error / np.where(estimate > 0, estimate, np.nan))
     silent = (estimate == 0) & (clusters > 1)

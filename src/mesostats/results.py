@@ -1,0 +1,168 @@
+"""The result contract: every analysis answers with a `Result`, one row an estimate, one estimate a row."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mesostats.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_KINDS = {
+    "estimand": "text",
+    "time": "number",
+    "estimate": "number",
+    "std_error": "number",
+    "conf_low": "number",
+    "conf_high": "number",
+    "conf_level": "number",
+    "statistic": "number",
+    "df": "number",
+    "p_value": "number",
+    "p_adjusted": "number",
+    "numerator": "number",
+    "denominator": "number",
+    "unit": "text",
+    "n_missing": "number",
+    "method": "text",
+    "note": "text",
+}
+
+ESTIMATE_COLUMNS = tuple(_KINDS)
+"""The columns that follow the grouping columns in every `Result.estimates`, in this order."""
+
+
+def contract(frame: pd.DataFrame, groups: Sequence[str]) -> pd.DataFrame:
+    """Bring a frame of estimates into the contract's columns and types.
+
+    Parameters
+    ----------
+    frame
+        Any of the contract's columns, and the grouping columns; others are left out.
+    groups
+        The grouping columns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Grouping columns, then `ESTIMATE_COLUMNS`: numbers as float (NaN where not given), texts as str (empty where
+        not given), in a fresh index.
+
+    Raises
+    ------
+    ValueError
+        If a grouping column has the name of a contract column, or two rows estimate the same thing.
+
+    Examples
+    --------
+    >>> frame = contract(pd.DataFrame({"arm": ["A"], "estimand": ["response"], "estimate": [0.5]}), ["arm"])
+    >>> frame.loc[0, ["arm", "estimate", "std_error", "note"]].tolist()
+    ['A', 0.5, nan, '']
+    """
+    clash = [name for name in groups if name in _KINDS]
+    if clash:
+        msg = f"cannot group by '{clash[0]}': the result contract has a column of that name; rename yours"
+        raise ValueError(msg)
+    columns = {name: frame[name].reset_index(drop=True) for name in groups}
+    for name, kind in _KINDS.items():
+        given = (
+            frame[name].reset_index(drop=True)
+            if name in frame
+            else pd.Series(np.nan, index=range(len(frame)))
+        )
+        columns[name] = given.astype(float) if kind == "number" else given.fillna("").astype("str")
+    estimates = pd.DataFrame(columns)
+    if estimates.duplicated([*groups, "estimand", "time"]).any():
+        msg = "two rows estimate the same thing; one row is one estimate"
+        raise ValueError(msg)
+    return estimates
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an analysis found, and how to defend it.
+
+    Parameters
+    ----------
+    estimates
+        The grouping columns under their own names, then `ESTIMATE_COLUMNS`. Unrounded. What could not be estimated is NaN
+        with a note.
+    spec
+        What was asked and what was counted: ``analysis`` (the function's name), ``title`` (the question in words),
+        ``arguments``, ``cutoff`` (ISO date), ``population`` (name → definition), ``rules`` (sentences), ``primary`` (the
+        estimand to quote, where several are reported), ``references``.
+    explainer
+        Returns the rows behind one cell; called by `explain`.
+    """
+
+    estimates: pd.DataFrame
+    spec: Mapping[str, Any]
+    explainer: Callable[[Mapping[str, Any]], pd.DataFrame] = field(repr=False)
+
+    @property
+    def groups(self) -> list[str]:
+        """The grouping columns."""
+        columns = list(self.estimates.columns)
+        return columns[: columns.index("estimand")]
+
+    def explain(self, **cell: Any) -> pd.DataFrame:
+        """Return the rows of the data set behind one cell's numbers.
+
+        Parameters
+        ----------
+        **cell
+            A value for each grouping column (all groups where one is left out), and ``estimand`` or ``time`` where the
+            analysis has several.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a unit (patient, course or session) with its ids and the grouping columns, then ``in_denominator``,
+            ``in_numerator`` and ``excluded`` (why it is not in the denominator; empty where it is). The sums of the two
+            flags are the cell's denominator and numerator.
+
+        Raises
+        ------
+        ValueError
+            If a name or a value is not in the result.
+        """
+        known = [*self.groups, "estimand", "time"]
+        for name, value in cell.items():
+            if name not in known:
+                msg = f"this result has no '{name}'{did_you_mean(name, known)}"
+                raise ValueError(msg)
+            if not self.estimates[name].eq(value).any():
+                shown = [str(each) for each in self.estimates[name].unique()]
+                msg = f"no estimate has {name} = '{value}'{did_you_mean(str(value), shown)}"
+                raise ValueError(msg)
+        return self.explainer(cell)
+
+    def cell(self, **cell: Any) -> pd.Series[Any]:
+        """Return the one row of the estimates that the values of grouping columns, estimand and time name.
+
+        Raises
+        ------
+        ValueError
+            If no row or several rows have these values.
+        """
+        rows = self.estimates
+        for name, value in cell.items():
+            if name not in rows:
+                msg = f"this result has no '{name}'{did_you_mean(name, rows.columns)}"
+                raise ValueError(msg)
+            rows = rows[rows[name].eq(value)]
+        if len(rows) != 1:
+            msg = f"{len(rows)} estimates fit {sorted(cell)}; name one value of each of {[*self.groups, 'estimand', 'time']}"
+            raise ValueError(msg)
+        return rows.iloc[0]
+
+    def _repr_html_(self) -> str:
+        """Return the unrounded estimates under what they are; `mesostats.table` makes the display table."""
+        heading = html.escape(f"{self.spec['title']} (data cut {self.spec['cutoff']})")
+        return f"<p><strong>{heading}</strong></p>{self.estimates.to_html(max_rows=60)}"
