@@ -269,6 +269,18 @@ def test_adverse_event_synonyms_lead_to_one_term(shipped: Vocabulary, words: str
     assert [each.code for each in shipped.adverse_events.values() if words in each.synonyms] == [code]
 
 
+def test_adverse_event_names_belong_to_one_term(shipped: Vocabulary) -> None:
+    names = [name for each in shipped.adverse_events.values() for name in each.names]
+    assert len(names) == len(set(names))
+
+
+def test_adverse_event_names_are_code_label_and_synonyms_once(shipped: Vocabulary) -> None:
+    names = shipped.adverse_events["pigment_change"].names
+    assert names[:3] == ("pigment change", "change of pigment", "dark patches")
+    assert names.count("dark patches") == 1
+    assert "pih" in names
+
+
 def test_adverse_event_synonyms_belong_to_one_term_and_stand_once(shipped: Vocabulary) -> None:
     synonyms = [synonym for each in shipped.adverse_events.values() for synonym in each.synonyms]
     assert len(synonyms) == len(set(synonyms))
@@ -374,15 +386,10 @@ def test_describe_puts_the_rule_in_words(kind: Any, threshold: float, words: str
 
 def test_entries_cannot_be_changed(shipped: Vocabulary) -> None:
     with pytest.raises(ValueError, match="frozen"):
-        shipped.instruments["masi"].maximum = 24  # type: ignore[misc]
+        shipped.instruments["masi"].maximum = 24
 
 
-def test_instrument_is_safe_by_default() -> None:
+def test_instrument_assumes_neither_direction_nor_rule() -> None:
     own = Instrument(code="own", label="Own", source="clinic")
-    assert (own.direction, own.responder, own.indications, own.minimum, own.maximum) == (
-        None,
-        None,
-        (),
-        None,
-        None,
-    )
+    assert own.direction is None
+    assert own.responder is None

@@ -62,13 +62,16 @@ def contract(frame: pd.DataFrame, groups: Sequence[str]) -> pd.DataFrame:
     Examples
     --------
     >>> frame = contract(pd.DataFrame({"arm": ["A"], "estimand": ["response"], "estimate": [0.5]}), ["arm"])
-    >>> frame.loc[0, ["arm", "estimate", "std_error", "note"]].tolist()
-    ['A', 0.5, nan, '']
+    >>> frame[["arm", "estimand", "estimate", "std_error"]]
+      arm  estimand  estimate  std_error
+    0   A  response       0.5        NaN
     """
     clash = [name for name in groups if name in _KINDS]
     if clash:
         msg = f"cannot group by '{clash[0]}': the result contract has a column of that name; rename yours"
         raise ValueError(msg)
+    if frame.empty:
+        frame = pd.DataFrame(columns=[*groups])
     columns = {name: frame[name].reset_index(drop=True) for name in groups}
     for name, kind in _KINDS.items():
         given = (
@@ -82,6 +85,11 @@ def contract(frame: pd.DataFrame, groups: Sequence[str]) -> pd.DataFrame:
         msg = "two rows estimate the same thing; one row is one estimate"
         raise ValueError(msg)
     return estimates
+
+
+def stack(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put frames of estimates under one another; an empty population gives an empty frame."""
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 @dataclass(frozen=True)

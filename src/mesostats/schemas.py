@@ -19,6 +19,26 @@ if TYPE_CHECKING:
 TABLES = ("patients", "courses", "sessions", "products", "outcomes", "adverse_events")
 REQUIRED_TABLES = ("patients", "courses", "sessions")
 
+
+@dataclass(frozen=True)
+class ColumnFactor:
+    """A unit in which a column is sometimes recorded by mistake.
+
+    Parameters
+    ----------
+    factor
+        A value in that unit times ``factor`` is the value in the column's own unit.
+    unit
+        The other unit, for the message.
+    within
+        The column on which usual values depend.
+    """
+
+    factor: float
+    unit: str
+    within: str
+
+
 _KINDS: dict[str, Kind] = {
     "string[pyarrow]": "string",
     "int64[pyarrow]": "integer",
@@ -45,6 +65,8 @@ class TableSchema:
         Column → string, integer, number or date, in the canonical order.
     required
         Columns that the table must have.
+    unit_factors
+        Column → the mix-up of units that validation looks for.
     text
         The YAML itself, from which pandera builds the row rules.
 
@@ -61,6 +83,7 @@ class TableSchema:
     vocabularies: Mapping[str, str]
     kinds: Mapping[str, Kind]
     required: tuple[str, ...]
+    unit_factors: Mapping[str, ColumnFactor]
     text: str
 
     def dates(self) -> list[str]:
@@ -92,5 +115,8 @@ def table_schema(name: str) -> TableSchema:
         vocabularies=metadata["vocabularies"],
         kinds={column: _KINDS[spec["dtype"]] for column, spec in columns.items()},
         required=tuple(column for column, spec in columns.items() if spec["required"]),
+        unit_factors={
+            column: ColumnFactor(**spec) for column, spec in metadata.get("unit_factors", {}).items()
+        },
         text=text,
     )

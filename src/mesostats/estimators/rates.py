@@ -108,7 +108,7 @@ def _garwood_limits(events: Floats, conf_level: float) -> tuple[Floats, Floats]:
     """Exact limits of a Poisson mean; the Poisson tail is an incomplete gamma function."""
     tail = (1 - conf_level) / 2
     low = np.where(events > 0, special.gammaincinv(np.maximum(events, 1), tail), 0.0)
-    high: Floats = special.gammainccinv(events + 1, tail)
+    high = np.asarray(special.gammainccinv(events + 1, tail), dtype=np.float64)
     return low, high
 
 

@@ -114,9 +114,9 @@ def _risk_table(time: npt.ArrayLike, event: npt.ArrayLike, weights: npt.ArrayLik
     check_same_length(time=moments, event=happened, weights=persons)
     present = persons > 0
     distinct, place = np.unique(moments[present], return_inverse=True)
-    leaving = np.bincount(place, weights=persons[present], minlength=len(distinct)).astype(np.int64)
-    events = np.bincount(place, weights=(persons * happened)[present], minlength=len(distinct)).astype(
-        np.int64
+    leaving, events = (
+        np.bincount(place, weights=number[present], minlength=len(distinct)).astype(np.int64)
+        for number in (persons, persons * happened)
     )
     at_risk = np.cumsum(leaving[::-1])[::-1]
     return pd.DataFrame(
@@ -128,20 +128,19 @@ def _greenwood(events: npt.NDArray[np.int64], at_risk: npt.NDArray[np.int64]) ->
     """Return the cumulative product of 1 - d/n and the variance of its logarithm, NaN once the product is 0."""
     present = np.where(at_risk > 0, at_risk, np.nan)
     staying = np.where(at_risk > events, at_risk - events, np.nan)
-    survival = np.cumprod((at_risk - events) / present)
-    return survival, np.cumsum(events / (present * staying))
+    survival = np.cumprod((at_risk - events) / present, dtype=np.float64)
+    return survival, np.cumsum(events / (present * staying), dtype=np.float64)
 
 
 def _limits(
     survival: Floats, log_variance: Floats, conf_level: float, *, conf_type: ConfType
 ) -> tuple[Floats, Floats]:
-    half = stats.norm.isf((1 - conf_level) / 2) * np.sqrt(log_variance)
+    half: Floats = float(stats.norm.isf((1 - conf_level) / 2)) * np.sqrt(log_variance)
     if conf_type == "log":
-        return survival * np.exp(-half), np.minimum(survival * np.exp(half), 1)
-    inside = np.where((survival > 0) & (survival < 1), survival, np.nan)
-    fold = np.exp(half / -np.log(inside))
-    low, high = np.power(inside, fold), np.power(inside, 1 / fold)
-    return low, high
+        return survival * np.exp(-half), np.minimum(survival * np.exp(half), 1.0)
+    inside: Floats = np.where((survival > 0) & (survival < 1), survival, np.nan)
+    fold: Floats = np.exp(half / -np.log(inside))
+    return inside**fold, inside ** (1 / fold)
 
 
 def quantile(km: pd.DataFrame, q: npt.ArrayLike = 0.5) -> pd.DataFrame:

@@ -1,0 +1,1 @@
+"""Simulated clinics as data: one YAML a scenario."""

@@ -1,0 +1,1 @@
+"""The overlay of the CDISC pilot study."""

@@ -1,0 +1,343 @@
+"""Retention and dropout across the schedule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from mesostats.engine import collect
+from mesostats.estimators import discrete_hazard, kaplan_meier, proportion, quantile
+from mesostats.populations import POPULATIONS, group_sizes, grouping, labels, started_courses
+from mesostats.results import Result, contract, stack
+from mesostats.schedule import cutoff_day
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mesostats.dataset import Dataset
+
+DropoutDate = Literal["last_attended", "first_missed"]
+
+_RULES: Final = (
+    "Completed and ongoing courses are censored; a course whose next session is not overdue by more than the grace is ongoing.",
+    "Courses are taken as independent; a patient with several courses counts with each.",
+)
+_REFERENCES: Final = (
+    "Kaplan EL, Meier P. J Am Stat Assoc 1958;53:457-481. doi:10.1080/01621459.1958.10501452",
+)
+
+
+def retention(
+    clinic: Dataset,
+    *,
+    by: str | Sequence[str] | None = None,
+    time: Literal["session", "day"] = "session",
+    dropout_date: DropoutDate = "last_attended",
+    conf_level: float = 0.95,
+) -> Result:
+    """Estimate how many courses are kept, session by session or day by day (Kaplan-Meier).
+
+    Parameters
+    ----------
+    clinic
+        A data set.
+    by
+        Columns of patients or courses.
+    time
+        ``session``: the probability to attend the k-th planned session; ``day``: to be still in treatment so many days
+        after the first session.
+    dropout_date
+        With days: a course drops out on the day of its ``last_attended`` session, or on the day on which the window of
+        its ``first_missed`` session closed (or its recorded end, where that came before).
+    conf_level
+        Two-sided confidence level.
+
+    Returns
+    -------
+    Result
+        Estimands ``retention`` (one row a time; denominator: at risk just before, numerator: dropped out at it) and
+        ``median_retention`` (in sessions or days). Unit: courses. ``n_missing``: courses of the group that are not in
+        the analysis (with days: never attended).
+
+    Raises
+    ------
+    ValueError
+        If an argument is not one of those above, or ``by`` is not a column.
+
+    Notes
+    -----
+    In sessions, a course with m attended sessions that dropped out fails at session m + 1; one that is ongoing or
+    completed is censored after session m. In days, an ongoing course is censored at its last attended session
+    (``last_attended``) or at the earlier of the data cut and the end of its next window (``first_missed``): until then
+    it is known to be kept. Standard errors are Greenwood's, intervals on the log(-log) scale.
+
+    References
+    ----------
+    Kaplan EL, Meier P (1958). Nonparametric estimation from incomplete observations. doi:10.1080/01621459.1958.10501452
+
+    Examples
+    --------
+    >>> import mesostats as ms
+    >>> kept = ms.retention(ms.simulate(200, seed=1), by="protocol", time="session")
+    >>> first = kept.cell(protocol="short_course", estimand="retention", time=1)
+    >>> bool(first["estimate"] > 0.9)
+    True
+    """
+    columns = grouping(by)
+    _check(time, ("session", "day"), "time")
+    _check(dropout_date, ("last_attended", "first_missed"), "dropout_date")
+    courses = _timed(clinic, columns, time, dropout_date)
+    counts = collect(
+        courses.filter(nw.col("excluded") == "").group_by(*columns, "time", "event").agg(courses=nw.len())
+    )
+    frames = []
+    for group, size in _groups(courses, columns):
+        own = _of_group(counts, columns, group)
+        curve = kaplan_meier(own["time"], own["event"], own["courses"], conf_level=conf_level)
+        rows = pd.concat([_curve_rows(curve), _median_row(curve, conf_level, time)], ignore_index=True)
+        frames.append(
+            rows.assign(**dict(zip(columns, group, strict=True)), n_missing=size - int(own["courses"].sum()))
+        )
+    estimates = contract(stack(frames).assign(unit="courses"), columns)
+    arguments = {"by": list(columns), "time": time, "dropout_date": dropout_date, "conf_level": conf_level}
+    spec = _spec(clinic, "retention", _TITLES[time], arguments, columns)
+    return Result(estimates, spec, lambda cell: _explain_retention(courses, columns, cell))
+
+
+_TITLES: Final = {
+    "session": "Retention: probability to attend each planned session",
+    "day": "Retention: probability to be still in treatment by days since the first session",
+}
+
+
+def dropout_by_session(
+    clinic: Dataset, *, by: str | Sequence[str] | None = None, conf_level: float = 0.95
+) -> Result:
+    """Estimate, at each step of the schedule, how many of those due came, dropped out, and are kept.
+
+    Parameters
+    ----------
+    clinic
+        A data set.
+    by
+        Columns of patients or courses.
+    conf_level
+        Two-sided confidence level.
+
+    Returns
+    -------
+    Result
+        ``time`` is the session number. Estimands: ``attendance`` (attended of those due), ``dropout_hazard`` (dropped
+        out of those due), ``retention`` (cumulative). Unit: courses. ``n_missing``: ongoing courses that had come so
+        far and whose next session is not yet due (or not overdue by more than the grace).
+
+    Notes
+    -----
+    Session k is due for a course that attended it, and for one that dropped out after k - 1 sessions. A course that is
+    completed or ongoing after k - 1 sessions is not due at k: it is censored. Hazards have Wilson intervals, the
+    cumulative product Greenwood's variance and a log(-log) interval.
+
+    References
+    ----------
+    Cutler SJ, Ederer F (1958). Maximum utilization of the life table method in analyzing survival.
+    doi:10.1016/0021-9681(58)90126-7
+
+    Examples
+    --------
+    >>> import mesostats as ms
+    >>> steps = ms.dropout_by_session(ms.simulate(200, seed=1))
+    >>> row = steps.cell(estimand="attendance", time=1)
+    >>> int(row["denominator"])
+    200
+    """
+    columns = grouping(by)
+    courses = started_courses(clinic, columns)
+    counts = collect(courses.group_by(*columns, "attended", "state").agg(courses=nw.len()))
+    frames = []
+    for group, _ in _groups(courses, columns):
+        steps = _steps(_of_group(counts, columns, group))
+        frames.append(_step_rows(steps, conf_level).assign(**dict(zip(columns, group, strict=True))))
+    estimates = contract(stack(frames).assign(unit="courses"), columns)
+    arguments = {"by": list(columns), "conf_level": conf_level}
+    title = "Dropout at each session of the schedule"
+    spec = _spec(clinic, "dropout_by_session", title, arguments, columns)
+    return Result(estimates, spec, lambda cell: _explain_step(courses, columns, cell))
+
+
+def _timed(clinic: Dataset, columns: Sequence[str], time: str, dropout_date: str) -> nw.LazyFrame[Any]:
+    """Return started courses with ``time, event`` and why a course is not analysed (``excluded``)."""
+    courses = started_courses(clinic, columns)
+    dropped = nw.col("state") == "dropped_out"
+    event = nw.when(dropped).then(nw.lit(1)).otherwise(nw.lit(0))
+    if time == "session":
+        reached = nw.col("attended") + nw.when(dropped).then(nw.lit(1)).otherwise(nw.lit(0))
+        return courses.with_columns(time=reached, event=event, excluded=nw.lit(""))
+    last = nw.col("last_day")
+    if dropout_date == "first_missed":
+        ongoing = nw.min_horizontal(nw.lit(cutoff_day(clinic)), nw.col("due_until")).cast(nw.Int64)
+        last = (
+            nw.when(dropped)
+            .then(nw.max_horizontal("first_missed_day", "last_day"))
+            .when(nw.col("state") == "ongoing")
+            .then(nw.max_horizontal(ongoing, nw.col("last_day")))
+            .otherwise(last)
+        )
+    untreated = nw.col("attended") == 0
+    excluded = nw.when(untreated).then(nw.lit("no attended session")).otherwise(nw.lit(""))
+    return courses.with_columns(time=last - nw.col("first_day"), event=event, excluded=excluded)
+
+
+def _groups(courses: nw.LazyFrame[Any], columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], int]]:
+    """Yield each group of the population and its size; groups without an analysed course too."""
+    for row in group_sizes(courses, columns).itertuples(index=False):
+        yield tuple(row)[:-1], int(row[-1])
+
+
+def _of_group(counts: pd.DataFrame, columns: Sequence[str], group: tuple[Any, ...]) -> pd.DataFrame:
+    for column, value in zip(columns, group, strict=True):
+        counts = counts[counts[column] == value]
+    return counts
+
+
+def _curve_rows(curve: pd.DataFrame) -> pd.DataFrame:
+    """Return the curve in the contract's names, or one row that says why there is none."""
+    if curve.empty:
+        return pd.DataFrame(
+            {"estimand": ["retention"], "denominator": [0.0], "note": ["no attended session in this group"]}
+        )
+    return curve.rename(columns={"events": "numerator", "at_risk": "denominator"}).assign(
+        estimand="retention"
+    )
+
+
+def _median_row(curve: pd.DataFrame, conf_level: float, time: str) -> pd.DataFrame:
+    row: dict[str, Any] = {
+        "estimand": "median_retention",
+        "conf_level": conf_level,
+        "note": f"median in {time}s",
+    }
+    if curve.empty:
+        return pd.DataFrame([row | {"note": "no attended session in this group"}])
+    median = quantile(curve, 0.5).iloc[0]
+    reached = {
+        "numerator": curve["events"].sum(),
+        "denominator": curve["at_risk"].iloc[0],
+        "method": median["method"],
+    }
+    limits = {name: median[name] for name in ("estimate", "conf_low", "conf_high")}
+    notes = "; ".join(part for part in (row["note"], median["note"]) if part)
+    return pd.DataFrame([row | reached | limits | {"note": notes}])
+
+
+def _steps(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return, a session number from 1: due, attended, dropped, not_yet_due."""
+    attended, courses = counts["attended"].to_numpy(int), counts["courses"].to_numpy(int)
+    dropped, ongoing = (counts["state"].eq(state).to_numpy() for state in ("dropped_out", "ongoing"))
+    last = int((attended + dropped).max(initial=0))
+    steps = pd.DataFrame({"session": np.arange(1, last + 1)})
+    came = [int(courses[attended >= k].sum()) for k in steps["session"]]
+    lost = [int(courses[dropped & (attended == k - 1)].sum()) for k in steps["session"]]
+    waiting = [int(courses[ongoing & (attended == k - 1)].sum()) for k in steps["session"]]
+    return steps.assign(attended=came, dropped=lost, not_yet_due=waiting, due=np.add(came, lost))
+
+
+def _step_rows(steps: pd.DataFrame, conf_level: float) -> pd.DataFrame:
+    if steps.empty:
+        return pd.DataFrame(
+            {"estimand": ["dropout_hazard"], "denominator": [0.0], "note": ["no session is due yet"]}
+        )
+    shared = {"time": steps["session"], "n_missing": steps["not_yet_due"]}
+    attendance = proportion(steps["attended"], steps["due"], conf_level=conf_level)
+    table = discrete_hazard(steps["dropped"], steps["due"], conf_level=conf_level)
+    hazard = proportion(steps["dropped"], steps["due"], conf_level=conf_level)
+    kept = pd.DataFrame(
+        {
+            "estimate": table["retention"],
+            "std_error": table["retention_std_error"],
+            "conf_low": table["retention_low"],
+            "conf_high": table["retention_high"],
+            "conf_level": conf_level,
+            "numerator": steps["dropped"],
+            "denominator": steps["due"],
+            "method": "life table, Greenwood log-log interval",
+            "note": table["note"],
+        }
+    )
+    named = {"attendance": attendance, "dropout_hazard": hazard, "retention": kept}
+    return pd.concat(
+        [rows.assign(estimand=name, **shared) for name, rows in named.items()], ignore_index=True
+    )
+
+
+_UNIT_COLUMNS: Final = ("course_id", "patient_id", "attended", "state", "rule")
+
+
+def _units(
+    courses: nw.LazyFrame[Any], columns: Sequence[str], cell: Mapping[str, Any], more: Sequence[str]
+) -> pd.DataFrame:
+    for column in columns:
+        if column in cell:
+            courses = courses.filter(nw.col(column) == cell[column])
+    rows = collect(courses.select(*_UNIT_COLUMNS, *columns, *more))
+    return rows.sort_values("course_id", ignore_index=True)
+
+
+def _explain_retention(
+    courses: nw.LazyFrame[Any], columns: Sequence[str], cell: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Return one row a course: at risk, and dropped out, at the cell's time (at any time where none is given)."""
+    rows = _units(courses, columns, cell, ("time", "event", "excluded"))
+    analysed = rows["excluded"] == ""
+    at = cell.get("time")
+    at_risk = analysed if at is None or pd.isna(at) else analysed & (rows["time"] >= at)
+    failed = at_risk & (rows["event"] == 1)
+    failed = failed if at is None or pd.isna(at) else failed & (rows["time"] == at)
+    gone = analysed & ~at_risk
+    excluded = rows["excluded"].mask(gone, "censored or dropped out before this time")
+    return rows.assign(in_denominator=at_risk, in_numerator=failed, excluded=excluded)
+
+
+def _explain_step(
+    courses: nw.LazyFrame[Any], columns: Sequence[str], cell: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Return one row a course: due, and dropped out (or attended), at the cell's session."""
+    rows = _units(courses, columns, cell, ())
+    if "time" not in cell:
+        msg = "name the session: explain(..., time=3)"
+        raise ValueError(msg)
+    session = int(cell["time"])
+    came = rows["attended"] >= session
+    lost = (rows["state"] == "dropped_out") & (rows["attended"] == session - 1)
+    due = came | lost
+    why = np.select(
+        [due, rows["attended"] < session - 1, rows["state"] == "completed"],
+        ["", "did not come as far as this session", "completed before this session"],
+        default="not yet due, or not overdue by more than the grace",
+    )
+    counted = came if cell.get("estimand") == "attendance" else lost
+    return rows.assign(in_denominator=due, in_numerator=counted, excluded=why)
+
+
+def _spec(
+    clinic: Dataset, analysis: str, title: str, arguments: dict[str, Any], columns: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        "analysis": analysis,
+        "title": title,
+        "arguments": arguments,
+        "cutoff": clinic.cutoff.isoformat(),
+        "population": {"courses": POPULATIONS["treated" if arguments.get("time") == "day" else "started"]},
+        "rules": list(_RULES),
+        "primary": "retention",
+        "references": list(_REFERENCES),
+        "labels": labels(clinic, columns),
+    }
+
+
+def _check(value: str, known: tuple[str, ...], name: str) -> None:
+    if value not in known:
+        msg = f"{name} is one of {', '.join(known)}, found '{value}'"
+        raise ValueError(msg)

@@ -1,0 +1,114 @@
+"""Populations: who is counted, and by which grouping columns. Denominators come from here, never from event rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+
+from mesostats.engine import collect
+from mesostats.schedule import course_timeline
+from mesostats.schemas import TABLES, table_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from mesostats.dataset import Dataset
+
+NOT_RECORDED = "not recorded"
+"""The group of those whose grouping column is empty: they are counted, and seen."""
+
+POPULATIONS = {
+    "started": "courses that started by the data cut",
+    "treated": "courses with at least one attended session by the data cut",
+}
+
+
+def grouping(by: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return grouping columns as a tuple.
+
+    Raises
+    ------
+    ValueError
+        If a column is named twice.
+    """
+    columns = () if by is None else (by,) if isinstance(by, str) else tuple(by)
+    if len(set(columns)) < len(columns):
+        msg = f"each grouping column once, found {list(columns)}"
+        raise ValueError(msg)
+    return columns
+
+
+def group_values(column: str) -> nw.Expr:
+    """Return a grouping column as text, with those who lack it as a group of their own."""
+    return nw.col(column).cast(nw.String).fill_null(NOT_RECORDED).alias(column)
+
+
+def with_groups(
+    frame: nw.LazyFrame[Any],
+    clinic: Dataset,
+    by: Sequence[str],
+    *,
+    tables: tuple[str, ...] = ("patients", "courses"),
+) -> nw.LazyFrame[Any]:
+    """Add grouping columns to a frame that has the keys of their tables.
+
+    Parameters
+    ----------
+    frame
+        With ``patient_id`` for columns of patients, ``course_id`` for courses, ``session_id`` for sessions.
+    clinic
+        The data set.
+    by
+        Columns of ``tables``.
+    tables
+        The tables that may hold them, in the order in which they are asked.
+
+    Raises
+    ------
+    ValueError
+        If a column is in none of the tables, or identifies a row.
+    """
+    if not by:
+        return frame
+    wanted: dict[str, list[str]] = {}
+    for column in by:
+        table = clinic.table_of(column, among=tables)
+        if column in {table_schema(name).key for name in TABLES}:
+            msg = f"'{column}' identifies a row; group by a column that rows share"
+            raise ValueError(msg)
+        wanted.setdefault(table, []).append(column)
+    frame = frame.drop([column for column in by if column in frame.collect_schema().names()])
+    for table, columns in wanted.items():
+        key = str(table_schema(table).key)
+        values = clinic.lazy(table).select(key, *(group_values(column) for column in columns))
+        frame = frame.join(values, on=key, how="left")
+    return frame.with_columns(*(nw.col(column).fill_null(NOT_RECORDED) for column in by))
+
+
+def started_courses(clinic: Dataset, by: Sequence[str]) -> nw.LazyFrame[Any]:
+    """Return the course timeline of all courses that started by the data cut, with their groups."""
+    return with_groups(course_timeline(clinic), clinic, by)
+
+
+def treated_courses(clinic: Dataset, by: Sequence[str]) -> nw.LazyFrame[Any]:
+    """Return the course timeline of the courses with an attended session by the data cut, with their groups."""
+    return started_courses(clinic, by).filter(nw.col("attended") > 0)
+
+
+def group_sizes(courses: nw.LazyFrame[Any], by: Sequence[str]) -> pd.DataFrame:
+    """Return one row a group with its number of courses, sorted; one row where there is no grouping."""
+    sizes = collect(courses.group_by(by).agg(courses=nw.len()) if by else courses.select(courses=nw.len()))
+    return sizes.sort_values([*by], ignore_index=True) if by else sizes
+
+
+def labels(clinic: Dataset, columns: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the vocabulary's label of each code, for the columns that hold codes."""
+    names = {column: name for table in TABLES for column, name in table_schema(table).vocabularies.items()}
+    return {
+        column: {code: entry.label for code, entry in getattr(clinic.vocabulary, names[column]).items()}
+        for column in columns
+        if column in names
+    }

@@ -1,0 +1,285 @@
+"""Schedule: protocol → planned slots; the state of each session and of each course at the data cut.
+
+A course's protocol plans slots. The first is due from the start date on; each further one within its phase's interval after
+the session held before it. Slots not yet reached are projected from the last held session with the same intervals. Only
+attended sessions up to the data cut hold a slot; a second visit on one day holds none (*unscheduled*).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+import pandas as pd
+
+from mesostats.engine import collect, day_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mesostats.dataset import Dataset
+    from mesostats.vocabulary import Protocol
+
+EPOCH = dt.date(1970, 1, 1)
+
+COURSE_RULES = {
+    "recorded_completed": "recorded as completed",
+    "recorded_discontinued": "recorded as discontinued",
+    "all_attended": "all planned sessions attended",
+    "no_schedule": "no protocol or start date: never overdue",
+    "overdue": "next session overdue by more than the grace",
+    "not_overdue": "next session not overdue by more than the grace",
+}
+"""The rules that decide a course's state, in the order in which they are asked."""
+
+_TIMELINE_COLUMNS = (
+    *("course_id", "patient_id", "protocol", "planned", "attended", "start_day", "first_day", "last_day"),
+    *("next_slot", "phase", "due_from", "due_until", "grace", "end_day", "reason", "state", "rule"),
+    *("last_attended_day", "first_missed_day"),
+)
+_COURSE_COLUMNS = (
+    *(
+        "course_id",
+        "patient_id",
+        "protocol",
+        "planned",
+        "attended",
+        "first_session",
+        "last_session",
+        "next_slot",
+    ),
+    *("phase", "due_from", "due_until", "grace", "state", "rule", "reason"),
+    *("dropout_last_attended", "dropout_first_missed"),
+)
+
+
+def cutoff_day(clinic: Dataset) -> int:
+    """Return the data-cut date as days since 1970-01-01."""
+    return (clinic.cutoff - EPOCH).days
+
+
+def slot_table(protocols: Iterable[Protocol], *, longest: int = 0) -> pd.DataFrame:
+    """Return the planned slots of protocols.
+
+    Parameters
+    ----------
+    protocols
+        With phases in order.
+    longest
+        Slots that each protocol has at least: its last phase goes on where a course plans more sessions.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``protocol, slot`` (from 1), ``phase, phase_label, shortest, longest`` (days after the session before; the first
+        slot is due from the start date on), ``grace`` (days), ``earliest, latest`` (days after slot 1, summed).
+
+    Examples
+    --------
+    >>> from mesostats.vocabulary import load_vocabulary
+    >>> slots = slot_table([load_vocabulary().protocols["weekly_to_monthly"]])
+    >>> slots.loc[slots["slot"].isin([1, 2, 5]), ["slot", "phase", "shortest", "longest", "earliest", "latest"]]
+       slot        phase  shortest  longest  earliest  latest
+    0     1       weekly       0.0     10.0       0.0     0.0
+    1     2       weekly       7.0     10.0       7.0    10.0
+    4     5  fortnightly      12.0     16.0      33.0    46.0
+    """
+    rows = []
+    for protocol in protocols:
+        phases = [phase for phase in protocol.phases for _ in range(phase.sessions)]
+        phases += [protocol.phases[-1]] * (longest - len(phases))
+        earliest = latest = 0.0
+        for slot, phase in enumerate(phases, start=1):
+            shortest, slowest = phase.interval_days
+            if slot > 1:
+                earliest, latest = earliest + shortest, latest + slowest
+            first = 0.0 if slot == 1 else shortest
+            rows.append(
+                (protocol.code, slot, phase.name, phase.label, first, slowest, phase.grace, earliest, latest)
+            )
+    columns = [
+        "protocol",
+        "slot",
+        "phase",
+        "phase_label",
+        "shortest",
+        "longest",
+        "grace",
+        "earliest",
+        "latest",
+    ]
+    return pd.DataFrame(rows, columns=columns).astype(
+        {"protocol": "str", "phase": "str", "phase_label": "str"}
+    )
+
+
+def attended_sessions(clinic: Dataset) -> nw.LazyFrame[Any]:
+    """Return the attended sessions up to the data cut."""
+    status, date = nw.col("status"), nw.col("date")
+    return clinic.lazy("sessions").filter(status == "attended", date <= clinic.cutoff)
+
+
+def course_timeline(clinic: Dataset) -> nw.LazyFrame[Any]:
+    """Return one row a course that started by the data cut, on the engine and computed once.
+
+    Returns
+    -------
+    nw.LazyFrame
+        ``course_id, patient_id, protocol, planned`` (sessions), ``attended`` (days with an attended session),
+        ``start_day, first_day, last_day`` (of attended sessions), ``next_slot, phase`` (of the next slot), ``due_from, due_until``
+        (its window), ``grace, end_day, reason`` (as recorded by the data cut), ``state`` (completed, ongoing,
+        dropped_out), ``rule`` (a key of `COURSE_RULES`), ``last_attended_day, first_missed_day`` (the dropout date by
+        either rule; null unless dropped out). Days are integers since 1970-01-01.
+    """
+    return clinic.derive(
+        "course_timeline", lambda: _with_state(_with_next_slot(_with_sessions(clinic), clinic), clinic)
+    )
+
+
+def _with_sessions(clinic: Dataset) -> nw.LazyFrame[Any]:
+    """Return courses with their count and days of attended sessions, and what was recorded by the data cut."""
+    held = (
+        attended_sessions(clinic)
+        .group_by("course_id")
+        .agg(
+            nw.col("date").n_unique().alias("held"),
+            nw.col("date").min().alias("first"),
+            nw.col("date").max().alias("last"),
+        )
+    )
+    known = nw.col("end_date").is_null() | (nw.col("end_date") <= clinic.cutoff)
+    courses = clinic.lazy("courses").select(
+        "course_id",
+        "patient_id",
+        "protocol",
+        "planned_sessions",
+        day_number(nw.col("start_date")).alias("start_day"),
+        nw.when(known).then(nw.col("status")).alias("recorded"),
+        nw.when(known).then(day_number(nw.col("end_date"))).alias("end_day"),
+        nw.when(known).then(nw.col("end_reason")).alias("reason"),
+    )
+    joined = courses.join(held, on="course_id", how="left").with_columns(
+        nw.col("held").fill_null(0).cast(nw.Int64).alias("attended"),
+        day_number(nw.col("first")).alias("first_day"),
+        day_number(nw.col("last")).alias("last_day"),
+    )
+    begun = (
+        nw.col("start_day").is_null() | (nw.col("start_day") <= cutoff_day(clinic)) | (nw.col("attended") > 0)
+    )
+    return joined.filter(begun).drop("held", "first", "last")
+
+
+def _with_next_slot(courses: nw.LazyFrame[Any], clinic: Dataset) -> nw.LazyFrame[Any]:
+    """Add the window of each course's next slot; a course that plans more than its protocol goes on in the last phase."""
+    slots = slot_table(clinic.vocabulary.protocols.values())
+    totals = slots.groupby("protocol", as_index=False).agg(protocol_sessions=("slot", "max"))
+    windows = slots.rename(columns={"slot": "window_slot"}).drop(
+        columns=["phase_label", "earliest", "latest"]
+    )
+    next_slot = nw.col("next_slot")
+    courses = courses.join(clinic.engine.small(totals, courses), on="protocol", how="left").with_columns(
+        nw.coalesce("planned_sessions", "protocol_sessions").alias("planned"),
+        (nw.col("attended") + 1).alias("next_slot"),
+    )
+    courses = courses.with_columns(
+        nw.when(next_slot > nw.col("protocol_sessions"))
+        .then("protocol_sessions")
+        .otherwise(next_slot)
+        .alias("window_slot"),
+        nw.coalesce("last_day", "start_day").alias("anchor"),
+    )
+    courses = courses.join(clinic.engine.small(windows, courses), on=["protocol", "window_slot"], how="left")
+    planned = nw.col("planned").is_null() | (next_slot <= nw.col("planned"))
+    return courses.with_columns(
+        nw.when(planned).then(nw.col("anchor") + nw.col("shortest")).alias("due_from"),
+        nw.when(planned).then(nw.col("anchor") + nw.col("longest")).alias("due_until"),
+        nw.when(planned).then(nw.col("phase")).alias("phase"),
+    )
+
+
+def _with_state(courses: nw.LazyFrame[Any], clinic: Dataset) -> nw.LazyFrame[Any]:
+    cut = nw.lit(cutoff_day(clinic))
+    overdue = cut - nw.col("due_until")
+    rule = (
+        nw.when(nw.col("recorded") == "completed")
+        .then(nw.lit("recorded_completed"))
+        .when(nw.col("recorded") == "discontinued")
+        .then(nw.lit("recorded_discontinued"))
+        .when(nw.col("attended") >= nw.col("planned"))
+        .then(nw.lit("all_attended"))
+        .when(overdue.is_null())
+        .then(nw.lit("no_schedule"))
+        .when(overdue > nw.col("grace"))
+        .then(nw.lit("overdue"))
+        .otherwise(nw.lit("not_overdue"))
+    )
+    completed = nw.col("rule").is_in(["recorded_completed", "all_attended"])
+    dropped = nw.col("rule").is_in(["recorded_discontinued", "overdue"])
+    ended = nw.min_horizontal(nw.col("due_until"), nw.col("end_day"), cut)
+    state = (
+        nw.when(completed)
+        .then(nw.lit("completed"))
+        .when(dropped)
+        .then(nw.lit("dropped_out"))
+        .otherwise(nw.lit("ongoing"))
+    )
+    return (
+        courses.with_columns(rule=rule)
+        .with_columns(
+            state=state,
+            last_attended_day=nw.when(dropped).then(nw.col("last_day")),
+            first_missed_day=nw.when(dropped).then(ended.cast(nw.Int64)),
+        )
+        .select(_TIMELINE_COLUMNS)
+    )
+
+
+def course_states(clinic: Dataset) -> pd.DataFrame:
+    """Return the state of each course at the data cut, and the rule that decided it.
+
+    Parameters
+    ----------
+    clinic
+        A data set.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a course that started by the data cut: ``course_id, patient_id, protocol, planned, attended``
+        (sessions), ``first_session, last_session`` (dates), ``next_slot, phase, due_from, due_until`` (the next slot and
+        its window; empty without a protocol), ``grace`` (days), ``state`` (completed, ongoing, dropped_out), ``rule`` (in
+        words), ``reason`` (as recorded), ``dropout_last_attended, dropout_first_missed`` (dates).
+
+    Notes
+    -----
+    The rules are asked in the order of `COURSE_RULES`. What the clinic recorded by the data cut comes first; without a
+    record, a course with all planned sessions attended is completed, and one whose next session is overdue by more than
+    the protocol's grace has dropped out. One that is not overdue, or has no protocol, is ongoing: it is censored.
+
+    Examples
+    --------
+    >>> import mesostats as ms
+    >>> states = course_states(ms.simulate(100, seed=1))
+    >>> sorted(states["state"].unique())
+    ['completed', 'dropped_out', 'ongoing']
+    """
+    states = collect(course_timeline(clinic)).sort_values("course_id", ignore_index=True)
+    dates = {
+        "first_session": "first_day",
+        "last_session": "last_day",
+        "due_from": "due_from",
+        "due_until": "due_until",
+        "dropout_last_attended": "last_attended_day",
+        "dropout_first_missed": "first_missed_day",
+    }
+    states = states.assign(
+        **{name: as_date(states[day]) for name, day in dates.items()},
+        rule=states["rule"].map(COURSE_RULES).astype("str"),
+    )
+    return states[[*_COURSE_COLUMNS]]
+
+
+def as_date(days: pd.Series[Any]) -> pd.Series[Any]:
+    """Turn days since 1970-01-01 into dates."""
+    return pd.to_datetime(days, unit="D").astype("datetime64[s]")
