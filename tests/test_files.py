@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import sys
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import openpyxl
@@ -144,6 +146,7 @@ def test_read_file_of_a_missing_file(tmp_path: Path, engine: Engine) -> None:
             read_file(tmp_path / name, engine)
 
 
+BLANKS = "".join(c for c in map(chr, range(sys.maxunicode)) if unicodedata.category(c) == "Zs")
 cells = st.text(st.characters(blacklist_categories=["Cs", "Cc"]) | st.sampled_from('\n",; '), max_size=8)
 tables = st.integers(1, 4).flatmap(
     lambda width: st.lists(st.lists(cells, min_size=width, max_size=width), min_size=1, max_size=5)
@@ -162,7 +165,10 @@ def test_read_file_loses_no_row_of_a_well_formed_csv(
             [header, *table]
         )
     read = rows(path, engine, delimiter=delimiter)
-    assert [[cell or "" for cell in row[:-1]] for row in read] == table
+    # Outer blanks are no part of a text.
+    assert [[cell or "" for cell in row[:-1]] for row in read] == [
+        [cell.strip(BLANKS) for cell in row] for row in table
+    ]
 
 
 def test_read_file_reads_a_workbook_by_its_types(tmp_path: Path, engine: Engine) -> None:
@@ -185,6 +191,17 @@ def test_read_file_reads_a_workbook_by_its_types(tmp_path: Path, engine: Engine)
         read_file(tmp_path / "clinic.xlsx", engine, sheet="visit")
     with pytest.raises(DataError, match=r"'clinic.xlsx' is empty"):
         read_file(tmp_path / "clinic.xlsx", engine)
+
+
+def test_read_file_does_not_take_a_serial_number_among_dates_for_a_date(
+    tmp_path: Path, engine: Engine
+) -> None:
+    """Arrow reads the integer as microseconds since 1970; it must stay what stands in the cell."""
+    book = openpyxl.Workbook()
+    for row in (["day"], [dt.datetime(2024, 3, 4)], [45000]):  # noqa: DTZ001
+        book.active.append(row)
+    book.save(tmp_path / "clinic.xlsx")
+    assert rows(tmp_path / "clinic.xlsx", engine) == [("2024-03-04 00:00:00", 1), ("45000", 2)]
 
 
 cell_values = st.one_of(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import narwhals as nw
@@ -10,8 +10,10 @@ import pandas as pd
 
 from mesostats.engine import collect
 from mesostats.estimators import ClusterTotals, clustered_proportion, clustered_rate, proportion
+from mesostats.estimators.proportions import ProportionMethod, with_clustering_note
 from mesostats.event_counts import (
     KIND,
+    TAKEN,
     Counting,
     count_cells,
     count_groups,
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mesostats.dataset import Dataset
-    from mesostats.estimators.proportions import ProportionMethod
 
 Of = Literal["any", "term", "class", "severity", "serious", "related"]
 Per = Literal["patient", "session"]
@@ -69,8 +70,8 @@ def adverse_event_rates(
     by
         Columns of patients and courses; with ``per="session"`` of sessions too.
     of
-        ``any`` event; one row a ``term``, ``class`` (of terms) or ``severity`` (a unit once, at its worst); only
-        ``serious`` ones, as recorded; only those judged ``related`` (possible, probable or related).
+        ``any`` event; one row a ``term``, ``class`` (of terms) or ``severity`` (with ``events="first"`` a unit once, at
+        its worst); only ``serious`` ones, as recorded; only those judged ``related`` (possible, probable or related).
     per
         ``patient``: treated patients; ``session``: attended sessions.
     events
@@ -88,8 +89,8 @@ def adverse_event_rates(
     Result
         Estimand ``incidence_proportion`` (patients with an event), ``events_per_patient``, ``session_proportion`` or
         ``events_per_session``, by group and by ``term``, ``term_class`` or ``severity``: all combinations, zeros too.
-        Where some units were not asked (and had no event): ``n_missing`` of them, left out of the estimate, and two more
-        estimands, ``…_lower`` and ``…_upper``, that count them as free of events and as having one each.
+        Where some units were not asked (and had no event of any kind): ``n_missing`` of them, left out of the estimate,
+        and two more estimands, ``…_lower`` and ``…_upper``, that count them as free of events and as having one each.
 
     Raises
     ------
@@ -117,10 +118,19 @@ def adverse_event_rates(
     >>> int(rates.cell(term="bruising", estimand="incidence_proportion")["denominator"]) <= 200
     True
     """
-    for value, known, name in ((of, Of, "of"), (per, Per, "per"), (events, Events, "events")):
+    choices = (
+        (of, Of, "of"),
+        (per, Per, "per"),
+        (events, Events, "events"),
+        (method, ProportionMethod, "method"),
+    )
+    for value, known, name in choices:
         _check(value, get_args(known), name)
+    if follow_up_days < 0:
+        msg = f"follow_up_days is a number of days, not negative, found {follow_up_days}"
+        raise ValueError(msg)
     clinic.require("adverse_events")
-    counting = Counting(grouping(by), of, per, events, follow_up_days)
+    counting = _counting(by, of, per, events, follow_up_days=follow_up_days)
     units = exposed_units(clinic, counting)
     found = hits(clinic, units, counting)
     groups, cells = count_groups(units, counting), count_cells(units, found, counting)
@@ -136,6 +146,14 @@ def adverse_event_rates(
     arguments |= {"follow_up_days": follow_up_days, "method": method, "conf_level": conf_level}
     spec = _spec(clinic, counting, arguments) | {"excluded_events": excluded_events(clinic, counting)}
     return Result(estimates, spec, lambda cell: _explain(units, found, counting, cell))
+
+
+def _counting(
+    by: str | Sequence[str] | None, of: Of, per: Per, events: Events, *, follow_up_days: int
+) -> Counting:
+    """Return what is counted; a group may not bear the name of the column of kinds."""
+    counting = Counting((), of, per, events, follow_up_days)
+    return replace(counting, by=grouping(by, taken=TAKEN | {*counting.kind_column}))
 
 
 def _grid(groups: pd.DataFrame, names: list[str], cells: pd.DataFrame, counting: Counting) -> pd.DataFrame:
@@ -165,7 +183,7 @@ def _estimates(
     if counting.events == "all":
         found = clustered_rate(totals, conf_level=conf_level)
     elif counting.per == "session":
-        found = clustered_proportion(totals, conf_level=conf_level)
+        found = with_clustering_note(clustered_proportion(totals, conf_level=conf_level))
     else:
         found = proportion(total["successes"], total["trials"], conf_level=conf_level, method=method)
     named = found.rename(columns={"events": "numerator", "exposure": "denominator"}).reset_index(drop=True)
@@ -177,20 +195,8 @@ def _estimates(
         estimand=_ESTIMANDS[counting.per, counting.events] + suffix,
         unit=f"{counting.per}s",
         n_missing=grid["unknown"],
-        note=[
-            _joined(note, icc, remark) for note, icc in zip(named["note"], _clustering(named), strict=True)
-        ],
+        note=["; ".join(filter(None, (note, remark))) for note in named["note"]],
     )
-
-
-def _clustering(found: pd.DataFrame) -> list[str]:
-    """Say how strongly sessions of one patient agree, and what that does to the interval."""
-    if "icc" not in found:
-        return [""] * len(found)
-    return [
-        f"ICC {icc:.3f}, design effect {effect:.2f}" if pd.notna(icc) and pd.notna(effect) else ""
-        for icc, effect in zip(found["icc"], found["design_effect"], strict=True)
-    ]
 
 
 def _remark(scenario: str, counting: Counting, *, unused: bool) -> str:
@@ -199,18 +205,14 @@ def _remark(scenario: str, counting: Counting, *, unused: bool) -> str:
     if scenario == "upper":
         return f"{counting.per}s where nobody asked counted as having an event"
     if unused:
-        return "whether side effects were asked about was not recorded: all count as asked"
+        return "no session records that anybody asked about side effects: all count as asked"
     return ""
-
-
-def _joined(*parts: str) -> str:
-    return "; ".join(part for part in parts if part)
 
 
 def _explain(
     units: nw.LazyFrame[Any], found: nw.LazyFrame[Any], counting: Counting, cell: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Return one row a unit of the cell's groups, and whether it had an event of the cell's kind."""
+    """Return one row a unit of the cell's groups, and how many events of the cell's kind it had, or is taken to have had."""
     for column in counting.by:
         if column in cell:
             units, found = (frame.filter(nw.col(column) == cell[column]) for frame in (units, found))
@@ -219,17 +221,16 @@ def _explain(
             found = found.filter(nw.col(KIND) == cell[column])
     keys = [*counting.by, *counting.unit]
     events = found.group_by(keys).agg(events=nw.col("events").sum())
-    rows = collect(units.select(*keys, "known").join(events, on=keys, how="left")).sort_values(
-        keys, ignore_index=True
-    )
-    number = rows["events"].fillna(0).astype(int)
+    rows = collect(units.select(*keys, "known", "unknown").join(events, on=keys, how="left"))
+    rows = rows.sort_values(keys, ignore_index=True)
     bound = str(cell.get("estimand", "")).rpartition("_")[2]
-    counted = rows["known"].astype(bool) | (bound in {"lower", "upper"})
-    assumed = ~rows["known"].astype(bool) & (bound == "upper")
-    return rows.drop(columns="known").assign(
+    counted = rows["known"].eq(1) | (bound in {"lower", "upper"})
+    assumed = rows["unknown"].eq(1) & (bound == "upper")
+    number = rows["events"].fillna(0).astype(int) + assumed
+    return rows.drop(columns=["known", "unknown"]).assign(
         events=number,
         in_denominator=counted,
-        in_numerator=(number > 0) | assumed,
+        in_numerator=number > 0,
         excluded=pd.Series("", rows.index).mask(~counted, "nobody asked about side effects"),
     )
 

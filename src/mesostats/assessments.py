@@ -11,7 +11,7 @@ import pandas as pd
 
 from mesostats.engine import collect, day_number
 from mesostats.errors import did_you_mean
-from mesostats.populations import treated_courses
+from mesostats.populations import NOT_RECORDED, treated_courses, with_groups
 from mesostats.schedule import cutoff_day
 
 if TYPE_CHECKING:
@@ -21,6 +21,24 @@ if TYPE_CHECKING:
     from mesostats.vocabulary import Instrument, ResponderRule
 
 END_OF_COURSE: Final = "end_of_course"
+TAKEN: Final = frozenset(
+    {
+        "first_day",
+        "last_day",
+        "ended",
+        "suits",
+        "instrument",
+        "lower_is_better",
+        "kind",
+        "threshold",
+        "minimum",
+        "maximum",
+    }
+    | {"baseline", "value", "improvement", "due", "with_baseline", "evaluable", "completer", "responder"}
+)
+"""Names of columns of `scored_courses`: none of them can be grouped by."""
+_SLACK: Final = 1e-9
+"""An improvement that falls short by no more meets the rule: 4.1 - 2.1 is 1.9999999999999996 in binary numbers."""
 
 
 @dataclass(frozen=True)
@@ -78,15 +96,16 @@ def scored_courses(
     nw.LazyFrame
         Grouping columns, ``course_id, patient_id, instrument, ended`` (the course's state), ``baseline, value`` (at the endpoint), and as 0 or 1
         ``due`` (the endpoint's window closed by the data cut; a course's end must have come), ``with_baseline`` (or none
-        needed), ``evaluable``, ``completer`` and ``responder`` (0 where not evaluable).
+        needed), ``evaluable``, ``completer`` and ``responder`` (0 where not evaluable); ``kind`` of the rule (none
+        where the instrument is not scored).
     """
-    courses = treated_courses(clinic, by)
-    courses = courses.select(
-        *by, "course_id", "patient_id", "first_day", "last_day", nw.col("state").alias("ended")
+    courses = treated_courses(clinic, ()).select(
+        "course_id", "patient_id", "first_day", "last_day", ended="state"
     )
-    courses = courses.join(
-        clinic.lazy("courses").select("course_id", suits="indication"), on="course_id", how="inner"
+    indications = clinic.lazy("courses").select(
+        "course_id", suits=nw.col("indication").fill_null(NOT_RECORDED)
     )
+    courses = with_groups(courses.join(indications, on="course_id", how="inner"), clinic, by)
     suited = clinic.engine.small(_suited(courses, scorings), courses)
     pairs = courses.join(suited, on="suits", how="inner")
     assessed = _assessments(clinic, pairs)
@@ -103,7 +122,7 @@ def scored_courses(
 
 def _suited(courses: nw.LazyFrame[Any], scorings: Sequence[Scoring]) -> pd.DataFrame:
     """Return the pairs of an indication in the data and an instrument for it, with the numbers of its rule."""
-    found = collect(courses.select("suits").unique())["suits"].dropna().sort_values()
+    found = collect(courses.select("suits").unique())["suits"].sort_values()
     rows = [
         (indication, each.instrument.code, *_numbers(each))
         for each in scorings
@@ -165,15 +184,15 @@ def _due(endpoint: Endpoint, cutoff: int) -> nw.Expr:
 
 
 def _with_response(scored: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Score: an improvement of the rule's size; per cent of baseline is compared as a product, without division."""
+    """Score: an improvement of the rule's size."""
     kind, threshold = nw.col("kind"), nw.col("threshold")
     level = kind == "level"
     met = (
         nw.when(level)
-        .then((threshold - nw.col("value")) * nw.col("lower_is_better") >= 0)
+        .then((threshold - nw.col("value")) * nw.col("lower_is_better") >= -_SLACK)
         .when(kind == "percent")
-        .then(nw.col("improvement") * 100 >= threshold * nw.col("baseline"))
-        .otherwise(nw.col("improvement") >= threshold)
+        .then(nw.col("improvement") * 100 >= (threshold - _SLACK) * nw.col("baseline"))
+        .otherwise(nw.col("improvement") >= threshold - _SLACK)
     )
     usable = ~nw.col("baseline").is_null() & ((kind != "percent") | (nw.col("baseline") > 0))
     return (

@@ -12,7 +12,7 @@ from mesostats.engine import collect
 from mesostats.estimators import discrete_hazard, kaplan_meier, proportion, quantile
 from mesostats.populations import POPULATIONS, group_sizes, grouping, labels, started_courses
 from mesostats.results import Result, contract, stack
-from mesostats.schedule import cutoff_day
+from mesostats.schedule import TIMELINE_COLUMNS, cutoff_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from mesostats.dataset import Dataset
 
 DropoutDate = Literal["last_attended", "first_missed"]
+
+_TAKEN: Final = {*TIMELINE_COLUMNS, "time", "event", "excluded", "courses"} - {
+    "course_id",
+    "patient_id",
+    "protocol",
+}
 
 _RULES: Final = (
     "Completed and ongoing courses are censored; a course whose next session is not overdue by more than the grace is ongoing.",
@@ -86,7 +92,7 @@ def retention(
     >>> bool(first["estimate"] > 0.9)
     True
     """
-    columns = grouping(by)
+    columns = grouping(by, taken=_TAKEN)
     _check(time, ("session", "day"), "time")
     _check(dropout_date, ("last_attended", "first_missed"), "dropout_date")
     courses = _timed(clinic, columns, time, dropout_date)
@@ -153,7 +159,7 @@ def dropout_by_session(
     >>> int(row["denominator"])
     200
     """
-    columns = grouping(by)
+    columns = grouping(by, taken=_TAKEN)
     courses = started_courses(clinic, columns)
     counts = collect(courses.group_by(*columns, "attended", "state").agg(courses=nw.len()))
     frames = []
@@ -180,7 +186,7 @@ def _timed(clinic: Dataset, columns: Sequence[str], time: str, dropout_date: str
         ongoing = nw.min_horizontal(nw.lit(cutoff_day(clinic)), nw.col("due_until")).cast(nw.Int64)
         last = (
             nw.when(dropped)
-            .then(nw.max_horizontal("first_missed_day", "last_day"))
+            .then(nw.col("first_missed_day"))
             .when(nw.col("state") == "ongoing")
             .then(nw.max_horizontal(ongoing, nw.col("last_day")))
             .otherwise(last)
@@ -202,12 +208,13 @@ def _of_group(counts: pd.DataFrame, columns: Sequence[str], group: tuple[Any, ..
     return counts
 
 
+_NOBODY: Final = "no course to analyse"
+
+
 def _curve_rows(curve: pd.DataFrame) -> pd.DataFrame:
     """Return the curve in the contract's names, or one row that says why there is none."""
     if curve.empty:
-        return pd.DataFrame(
-            {"estimand": ["retention"], "denominator": [0.0], "note": ["no attended session in this group"]}
-        )
+        return pd.DataFrame({"estimand": ["retention"], "denominator": [0.0], "note": [_NOBODY]})
     return curve.rename(columns={"events": "numerator", "at_risk": "denominator"}).assign(
         estimand="retention"
     )
@@ -220,7 +227,7 @@ def _median_row(curve: pd.DataFrame, conf_level: float, time: str) -> pd.DataFra
         "note": f"median in {time}s",
     }
     if curve.empty:
-        return pd.DataFrame([row | {"note": "no attended session in this group"}])
+        return pd.DataFrame([row | {"note": _NOBODY}])
     median = quantile(curve, 0.5).iloc[0]
     reached = {
         "numerator": curve["events"].sum(),
@@ -236,7 +243,7 @@ def _steps(counts: pd.DataFrame) -> pd.DataFrame:
     """Return, a session number from 1: due, attended, dropped, not_yet_due."""
     attended, courses = counts["attended"].to_numpy(int), counts["courses"].to_numpy(int)
     dropped, ongoing = (counts["state"].eq(state).to_numpy() for state in ("dropped_out", "ongoing"))
-    last = int((attended + dropped).max(initial=0))
+    last = int((attended + dropped).max(initial=1))
     steps = pd.DataFrame({"session": np.arange(1, last + 1)})
     came = [int(courses[attended >= k].sum()) for k in steps["session"]]
     lost = [int(courses[dropped & (attended == k - 1)].sum()) for k in steps["session"]]
@@ -245,10 +252,6 @@ def _steps(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _step_rows(steps: pd.DataFrame, conf_level: float) -> pd.DataFrame:
-    if steps.empty:
-        return pd.DataFrame(
-            {"estimand": ["dropout_hazard"], "denominator": [0.0], "note": ["no session is due yet"]}
-        )
     shared = {"time": steps["session"], "n_missing": steps["not_yet_due"]}
     attendance = proportion(steps["attended"], steps["due"], conf_level=conf_level)
     table = discrete_hazard(steps["dropped"], steps["due"], conf_level=conf_level)

@@ -6,6 +6,7 @@ reduce there with narwhals expressions; only small results come back as pandas f
 
 from __future__ import annotations
 
+import glob
 import tempfile
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
@@ -103,6 +104,8 @@ class Engine:
         self.connection.execute(
             f"SET temp_directory = {literal(tempfile.gettempdir() + '/mesostats-duckdb')}"
         )
+        # Rows are numbered when they are stored (`numbered`); keeping their order after that would cost a core.
+        self.connection.execute("SET preserve_insertion_order = false")
         # No network at run time: DuckDB must not fetch extensions by itself.
         self.connection.execute("SET autoinstall_known_extensions = false")
         self._numbers = count()
@@ -148,8 +151,14 @@ class Engine:
         return self.numbered(self.connection.from_arrow(native))
 
     def numbered(self, relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-        """Store a relation with the number of each row."""
-        return self.keep(relation.project(f"*, row_number() OVER () AS {ROW}"))
+        """Store a relation with the number of each row, its texts without outer blanks; an empty text is missing."""
+        kinds = zip(relation.columns, relation.types, strict=True)
+        parts = [_trimmed(name) if str(kind) == "VARCHAR" else identifier(name) for name, kind in kinds]
+        self.connection.execute("SET preserve_insertion_order = true")
+        try:
+            return self.keep(relation.project(", ".join([*parts, f"row_number() OVER () AS {ROW}"])))
+        finally:
+            self.connection.execute("SET preserve_insertion_order = false")
 
     def small(self, table: pd.DataFrame, like: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         """Put a small pandas frame on the engine on which the frame ``like`` lives, to join with it."""
@@ -160,13 +169,14 @@ class Engine:
 
     def parquet(self, path: Path) -> duckdb.DuckDBPyRelation:
         """Return a lazy relation over a Parquet file, or a folder of them; it is never loaded whole."""
-        paths = sorted(str(part) for part in path.glob("*.parquet")) if path.is_dir() else [str(path)]
+        parts = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+        paths = [glob.escape(str(part)) for part in parts]
         if not paths:
             msg = f"folder '{path.name}' holds no Parquet file"
             raise DataError(msg)
         try:
             relation = self.connection.read_parquet(paths, file_row_number=True)
-        except duckdb.Error:
+        except (duckdb.Error, RuntimeError, UnicodeError):  # the last two: column names that are no text
             msg = f"'{path.name}' is not a readable Parquet file"
             raise DataError(msg) from None
         return relation.project(f"* EXCLUDE (file_row_number), file_row_number + 1 AS {ROW}")
@@ -180,9 +190,13 @@ def _arrow(frame: pd.DataFrame) -> pa.Table:
 
 
 def _array(series: pd.Series[Any]) -> Any:
+    # Arrow would take the integers of a column of dates for days or microseconds since 1970.
+    mixed = pd.api.types.infer_dtype(series, skipna=True) in {"mixed", "mixed-integer"}
     try:
-        array = pa.Array.from_pandas(series)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        array = pa.Array.from_pandas(
+            series.map(str, na_action="ignore").astype("string") if mixed else series
+        )
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         array = pa.Array.from_pandas(series.map(str, na_action="ignore").astype("string"))
     return array.cast(pa.string()) if pa.types.is_null(array.type) else array
 
@@ -236,6 +250,11 @@ def typed(source: Any, kinds: Mapping[str, Kind]) -> nw.LazyFrame[Any]:
     return lazy(source.project(", ".join([*parts, ROW, *hidden])))
 
 
+def _trimmed(name: str) -> str:
+    column = identifier(name)
+    return f"nullif(trim({column}), '') AS {column}"
+
+
 def _extra(name: str, found: str) -> str:
     """Return an extra column: enumerations as text, NaN as null, the rest as it is."""
     column = identifier(name)
@@ -252,7 +271,7 @@ def _reading(column: str, found: str, kind: Kind) -> tuple[str, str | None]:
     if kind == "string" and found == "BOOLEAN":
         return f"CASE WHEN {column} THEN 'yes' WHEN NOT {column} THEN 'no' END", None
     if kind == "string":
-        return f"nullif(trim(CAST({column} AS VARCHAR)), '')", None
+        return (column if found == "VARCHAR" else f"CAST({column} AS VARCHAR)"), None
     if kind == "date" and (found == "DATE" or found.startswith("TIMESTAMP")):
         return (column if found == "DATE" else f"CAST({column} AS DATE)"), None
     if kind in {"integer", "number"} and found in _INTEGERS:

@@ -6,7 +6,7 @@ kind. The sums over patients that clustered intervals need are built so that uni
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 KIND: Final = "event_kind"
 UNCODED: Final = "uncoded"
+TAKEN: Final = frozenset(
+    {"asked", "known", "unknown", "heard", "units", "events", "hits", "rank", "worst", "term_class", KIND}
+)
+"""Names of columns that counting needs: none of them can be grouped by."""
 _RELATED: Final = ("possible", "probable", "related")
 _SEVERITIES: Final = ("mild", "moderate", "severe", "life_threatening", "fatal")
 _SCENARIOS: Final = ("main", "lower", "upper")
@@ -88,8 +92,8 @@ def _own(by: tuple[str, ...]) -> list[str]:
 
 
 def _heard(clinic: Dataset, counting: Counting, units: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Return the units with any emergent event: they were asked, or spoke up."""
-    events = emergent_events(clinic, counting)
+    """Return the units with an emergent event of any kind: they were asked, or spoke up."""
+    events = emergent_events(clinic, replace(counting, of="any"))
     keys = [*counting.unit]
     if counting.per == "patient":
         courses = treated_courses(clinic, counting.by).select("course_id", *counting.by)
@@ -200,7 +204,7 @@ def hits(clinic: Dataset, units: nw.LazyFrame[Any], counting: Counting) -> nw.La
     else:
         joined = events.select("session_id", KIND).join(units, on="session_id", how="inner")
     found = joined.group_by(*keys, KIND).agg(events=nw.len())
-    return _at_worst(found, keys) if counting.of == "severity" else found
+    return _at_worst(found, keys) if (counting.of, counting.events) == ("severity", "first") else found
 
 
 def _at_worst(found: nw.LazyFrame[Any], keys: list[str]) -> nw.LazyFrame[Any]:

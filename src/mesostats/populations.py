@@ -11,7 +11,7 @@ from mesostats.schedule import course_timeline
 from mesostats.schemas import TABLES, table_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import pandas as pd
 
@@ -26,15 +26,26 @@ POPULATIONS = {
 }
 
 
-def grouping(by: str | Sequence[str] | None) -> tuple[str, ...]:
+def grouping(by: str | Sequence[str] | None, *, taken: Collection[str] = ()) -> tuple[str, ...]:
     """Return grouping columns as a tuple.
+
+    Parameters
+    ----------
+    by
+        No, one or several columns.
+    taken
+        Names in lower case that the analysis needs for columns of its own.
 
     Raises
     ------
     ValueError
-        If a column is named twice.
+        If a column is named twice, or its name is taken (engines do not tell upper from lower case).
     """
     columns = () if by is None else (by,) if isinstance(by, str) else tuple(by)
+    clash = [column for column in columns if column.lower() in taken]
+    if clash:
+        msg = f"cannot group by '{clash[0]}': the analysis has a column of that name; rename yours"
+        raise ValueError(msg)
     if len(set(columns)) < len(columns):
         msg = f"each grouping column once, found {list(columns)}"
         raise ValueError(msg)
@@ -95,7 +106,8 @@ def started_courses(clinic: Dataset, by: Sequence[str]) -> nw.LazyFrame[Any]:
 
 def treated_courses(clinic: Dataset, by: Sequence[str]) -> nw.LazyFrame[Any]:
     """Return the course timeline of the courses with an attended session by the data cut, with their groups."""
-    return started_courses(clinic, by).filter(nw.col("attended") > 0)
+    treated = course_timeline(clinic).filter(nw.col("attended") > 0)  # before a group may bear such a name
+    return with_groups(treated, clinic, by)
 
 
 def group_sizes(courses: nw.LazyFrame[Any], by: Sequence[str]) -> pd.DataFrame:

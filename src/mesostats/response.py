@@ -9,9 +9,10 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from mesostats.assessments import END_OF_COURSE, Endpoint, rules, scored_courses
+from mesostats.assessments import END_OF_COURSE, TAKEN, Endpoint, rules, scored_courses
 from mesostats.engine import collect
 from mesostats.estimators import ClusterTotals, clustered_proportion, proportion
+from mesostats.estimators.proportions import with_clustering_note
 from mesostats.populations import POPULATIONS, grouping, labels
 from mesostats.results import Result, contract, stack
 
@@ -122,7 +123,7 @@ def response(
         msg = f"primary is one of {', '.join(get_args(Denominator))}, found '{primary}'"
         raise ValueError(msg)
     clinic.require("outcomes")
-    columns, when = grouping(by), _endpoint(endpoint, window)
+    columns, when = grouping(by, taken=TAKEN), _endpoint(endpoint, window)
     scorings = rules(clinic, _instruments(clinic, instrument), rule)
     scored = scored_courses(clinic, columns, scorings, when)
     refusals = {each.instrument.code: each.refusal for each in scorings if each.refusal}
@@ -141,7 +142,7 @@ def response(
         "endpoint": endpoint,
     }
     arguments |= {"window": when.window, "primary": primary, "method": method, "conf_level": conf_level}
-    spec = _spec(clinic, arguments, scorings, when) | {"not_due": int(counts["not_due"].sum())}
+    spec = _spec(clinic, arguments, scorings, when) | {"not_due": _not_due(scored)}
     return Result(estimates, spec, lambda cell: _explain(scored, columns, cell))
 
 
@@ -163,9 +164,15 @@ def _instruments(clinic: Dataset, instrument: str | Sequence[str] | None) -> lis
     if isinstance(instrument, str):
         return [instrument]
     if instrument is not None:
-        return list(instrument)
+        return list(dict.fromkeys(instrument))
     found = set(collect(clinic.lazy("outcomes").select("instrument").unique())["instrument"].dropna())
     return [code for code in clinic.vocabulary.instruments if code in found]
+
+
+def _not_due(scored: nw.LazyFrame[Any]) -> int:
+    """Count the courses whose endpoint is not due: one with several instruments once."""
+    courses = scored.filter(nw.col("due") == 0).select("course_id").unique().select(courses=nw.len())
+    return int(collect(courses)["courses"].iloc[0])
 
 
 def _counts(scored: nw.LazyFrame[Any], groups: list[str]) -> pd.DataFrame:
@@ -175,9 +182,8 @@ def _counts(scored: nw.LazyFrame[Any], groups: list[str]) -> pd.DataFrame:
         *(nw.col(flag).sum().cast(nw.Float64) for flag in flags),
         nw.col("responder").sum().cast(nw.Float64).alias("responders"),
         (nw.col("responder") * nw.col("completer")).sum().cast(nw.Float64).alias("responding_completers"),
-        (1 - nw.col("due")).sum().alias("not_due"),
     )
-    sums = [nw.col("not_due").sum()]
+    sums = []
     for flag in flags:
         trials, hits = nw.col(flag), nw.col("responding_completers" if flag == "completer" else "responders")
         present = nw.when(trials > 0)
@@ -208,8 +214,10 @@ def _estimates(
     totals = ClusterTotals(
         **{part.name: counts[f"{flag}_{part.name}"].to_numpy(float) for part in fields(ClusterTotals)}
     )
-    single = proportion(totals.successes, totals.trials, conf_level=conf_level, method=method)
-    several = clustered_proportion(totals, conf_level=conf_level)[single.columns]
+    single = proportion(totals.successes, totals.trials, conf_level=conf_level, method=method).assign(
+        df=np.nan
+    )
+    several = with_clustering_note(clustered_proportion(totals, conf_level=conf_level))
     repeated = totals.trials > totals.clusters
     found = pd.DataFrame(
         {column: np.where(repeated, several[column], single[column]) for column in single.columns}
@@ -223,7 +231,8 @@ def _estimates(
         n_missing=missing,
         unit="courses",
     )
-    found.loc[refused.notna(), ["estimate", "std_error", "conf_low", "conf_high", "numerator"]] = np.nan
+    found.loc[refused.notna(), ["estimate", "std_error", "conf_low", "conf_high", "df", "numerator"]] = np.nan
+    found.loc[refused.notna(), "method"] = ""
     return found
 
 
@@ -234,11 +243,12 @@ def _explain(scored: nw.LazyFrame[Any], columns: Sequence[str], cell: Mapping[st
             scored = scored.filter(nw.col(column) == cell[column])
     name = str(cell.get("estimand", "response_evaluable")).removeprefix("response_")
     shown = [*columns, "instrument", "course_id", "patient_id", "ended", "baseline", "value", "improvement"]
-    rows = collect(scored.select(*shown, *_FLAGS.values(), "responder"))
+    rows = collect(scored.select(*shown, *_FLAGS.values(), "responder", "kind"))
     rows = rows.sort_values([*columns, "instrument", "course_id"], ignore_index=True)
     counted = rows[_FLAGS[name]] == 1
     reasons = [
         (rows["due"] == 0, "endpoint not due by the data cut"),
+        (rows["kind"] == "none", "the instrument is not scored"),
         (rows["with_baseline"] == 0, "no usable baseline"),
         (rows["evaluable"] == 0, "no assessment at the endpoint"),
         (rows["completer"] == 0, "course not completed"),

@@ -25,19 +25,21 @@ EPOCH = dt.date(1970, 1, 1)
 
 COURSE_RULES = {
     "recorded_completed": "recorded as completed",
-    "recorded_discontinued": "recorded as discontinued",
     "all_attended": "all planned sessions attended",
+    "recorded_discontinued": "recorded as discontinued",
     "no_schedule": "no protocol or start date: never overdue",
     "overdue": "next session overdue by more than the grace",
     "not_overdue": "next session not overdue by more than the grace",
 }
 """The rules that decide a course's state, in the order in which they are asked."""
 
-_TIMELINE_COLUMNS = (
+TIMELINE_COLUMNS = (
     *("course_id", "patient_id", "protocol", "planned", "attended", "start_day", "first_day", "last_day"),
     *("next_slot", "phase", "due_from", "due_until", "grace", "end_day", "reason", "state", "rule"),
     *("last_attended_day", "first_missed_day"),
 )
+"""The columns of `course_timeline`, in order."""
+
 _COURSE_COLUMNS = (
     *(
         "course_id",
@@ -130,7 +132,7 @@ def course_timeline(clinic: Dataset) -> nw.LazyFrame[Any]:
         ``start_day, first_day, last_day`` (of attended sessions), ``next_slot, phase`` (of the next slot), ``due_from, due_until``
         (its window), ``grace, end_day, reason`` (as recorded by the data cut), ``state`` (completed, ongoing,
         dropped_out), ``rule`` (a key of `COURSE_RULES`), ``last_attended_day, first_missed_day`` (the dropout date by
-        either rule; null unless dropped out). Days are integers since 1970-01-01.
+        either rule; null unless dropped out, the latter never before the last attended session). Days are integers since 1970-01-01.
     """
     return clinic.derive(
         "course_timeline", lambda: _with_state(_with_next_slot(_with_sessions(clinic), clinic), clinic)
@@ -141,19 +143,23 @@ def _with_sessions(clinic: Dataset) -> nw.LazyFrame[Any]:
     """Return courses with their count and days of attended sessions, and what was recorded by the data cut."""
     held = (
         attended_sessions(clinic)
+        .group_by("course_id", "date")
+        .agg(visits=nw.len())
         .group_by("course_id")
-        .agg(
-            nw.col("date").n_unique().alias("held"),
-            nw.col("date").min().alias("first"),
-            nw.col("date").max().alias("last"),
-        )
+        .agg(nw.len().alias("held"), nw.col("date").min().alias("first"), nw.col("date").max().alias("last"))
     )
-    known = nw.col("end_date").is_null() | (nw.col("end_date") <= clinic.cutoff)
-    courses = clinic.lazy("courses").select(
+    later = clinic.lazy("sessions").filter(nw.col("status") == "attended", nw.col("date") > clinic.cutoff)
+    later = later.group_by("course_id").agg(later=nw.len())
+    # A course that goes on after the cut had not ended by it, nor need it have begun, where the date was not recorded.
+    past = nw.col("later").is_null()
+    known = (nw.col("end_date") <= clinic.cutoff) | (nw.col("end_date").is_null() & past)
+    courses = clinic.lazy("courses").join(later, on="course_id", how="left")
+    courses = courses.select(
         "course_id",
         "patient_id",
         "protocol",
         "planned_sessions",
+        past.alias("past"),
         day_number(nw.col("start_date")).alias("start_day"),
         nw.when(known).then(nw.col("status")).alias("recorded"),
         nw.when(known).then(day_number(nw.col("end_date"))).alias("end_day"),
@@ -164,10 +170,8 @@ def _with_sessions(clinic: Dataset) -> nw.LazyFrame[Any]:
         day_number(nw.col("first")).alias("first_day"),
         day_number(nw.col("last")).alias("last_day"),
     )
-    begun = (
-        nw.col("start_day").is_null() | (nw.col("start_day") <= cutoff_day(clinic)) | (nw.col("attended") > 0)
-    )
-    return joined.filter(begun).drop("held", "first", "last")
+    started = (nw.col("start_day") <= cutoff_day(clinic)) | (nw.col("start_day").is_null() & nw.col("past"))
+    return joined.filter(started | (nw.col("attended") > 0)).drop("held", "first", "last", "past")
 
 
 def _with_next_slot(courses: nw.LazyFrame[Any], clinic: Dataset) -> nw.LazyFrame[Any]:
@@ -204,10 +208,10 @@ def _with_state(courses: nw.LazyFrame[Any], clinic: Dataset) -> nw.LazyFrame[Any
     rule = (
         nw.when(nw.col("recorded") == "completed")
         .then(nw.lit("recorded_completed"))
-        .when(nw.col("recorded") == "discontinued")
-        .then(nw.lit("recorded_discontinued"))
         .when(nw.col("attended") >= nw.col("planned"))
         .then(nw.lit("all_attended"))
+        .when(nw.col("recorded") == "discontinued")
+        .then(nw.lit("recorded_discontinued"))
         .when(overdue.is_null())
         .then(nw.lit("no_schedule"))
         .when(overdue > nw.col("grace"))
@@ -216,7 +220,7 @@ def _with_state(courses: nw.LazyFrame[Any], clinic: Dataset) -> nw.LazyFrame[Any
     )
     completed = nw.col("rule").is_in(["recorded_completed", "all_attended"])
     dropped = nw.col("rule").is_in(["recorded_discontinued", "overdue"])
-    ended = nw.min_horizontal(nw.col("due_until"), nw.col("end_day"), cut)
+    missed = nw.max_horizontal(nw.min_horizontal("due_until", "end_day", cut), "last_day")
     state = (
         nw.when(completed)
         .then(nw.lit("completed"))
@@ -229,9 +233,9 @@ def _with_state(courses: nw.LazyFrame[Any], clinic: Dataset) -> nw.LazyFrame[Any
         .with_columns(
             state=state,
             last_attended_day=nw.when(dropped).then(nw.col("last_day")),
-            first_missed_day=nw.when(dropped).then(ended.cast(nw.Int64)),
+            first_missed_day=nw.when(dropped).then(missed.cast(nw.Int64)),
         )
-        .select(_TIMELINE_COLUMNS)
+        .select(TIMELINE_COLUMNS)
     )
 
 
@@ -253,9 +257,11 @@ def course_states(clinic: Dataset) -> pd.DataFrame:
 
     Notes
     -----
-    The rules are asked in the order of `COURSE_RULES`. What the clinic recorded by the data cut comes first; without a
-    record, a course with all planned sessions attended is completed, and one whose next session is overdue by more than
-    the protocol's grace has dropped out. One that is not overdue, or has no protocol, is ongoing: it is censored.
+    The rules are asked in the order of `COURSE_RULES`. A course recorded as completed, or with all planned sessions
+    attended, is completed: whoever came to all of them has not dropped out, whatever was recorded afterwards. One
+    recorded as discontinued, or whose next session is overdue by more than the protocol's grace, has dropped out. One
+    that is not overdue, or has no protocol, is ongoing: it is censored. A record counts if its date is not after the
+    data cut; one without a date counts unless the course has attended sessions after the cut.
 
     Examples
     --------

@@ -29,7 +29,8 @@ def session_states(clinic: Dataset) -> pd.DataFrame:
         One row a slot or unscheduled visit: ``course_id, slot`` (empty where unscheduled), ``phase, session_id, date``
         (of the session held, empty where none was), ``due_from, due_until`` (the window), ``state``: on_time, early,
         late (a held session against its window), missed (the window closed before the data cut), not_yet_due,
-        unscheduled (a second visit on a day, one past the plan, or one of a course without a protocol).
+        unscheduled (a second visit on a day, one past the plan, or one without a window: of a course without a protocol,
+        or the first of a course without a start date).
 
     Notes
     -----
@@ -86,16 +87,20 @@ def _held_slots(clinic: Dataset, table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         )
     )
     in_plan = nw.col("slot") <= nw.col("planned")
+    scheduled = in_plan & ~nw.col("due_until").is_null()
     state = (
         nw.when(in_plan & (nw.col("day") < nw.col("due_from")))
         .then(nw.lit("early"))
         .when(in_plan & (nw.col("day") > nw.col("due_until")))
         .then(nw.lit("late"))
-        .when(in_plan & ~nw.col("due_until").is_null())
+        .when(scheduled)
         .then(nw.lit("on_time"))
         .otherwise(nw.lit("unscheduled"))
     )
-    return held.with_columns(state=state).select(_SLOT_COLUMNS)
+    planned = {
+        name: nw.when(scheduled).then(nw.col(name)) for name in ("slot", "phase", "due_from", "due_until")
+    }
+    return held.with_columns(state=state, **planned).select(_SLOT_COLUMNS)
 
 
 def _open_slots(clinic: Dataset, table: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:

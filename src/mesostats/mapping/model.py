@@ -45,7 +45,7 @@ def _date_format(text: str) -> str:
 
 def _encoding(text: str) -> str:
     try:
-        b"".decode(text)
+        "a".encode(text)
     except (LookupError, ValueError):
         msg = f"'{text}' is not a text encoding; examples are utf-8, cp1252, latin-1"
         raise ValueError(msg) from None

@@ -52,12 +52,8 @@ def read(
     ------
     DataError
         If a file is absent or cannot be read.
-    MappingError
-        If the mapping is wrong or does not fit the files.
-    SchemaError
-        If a table lacks a required column.
-    VocabularyError
-        If the vocabulary overlay is wrong.
+    MappingError, SchemaError, VocabularyError
+        If the mapping, a table's columns or the vocabulary overlay are wrong or do not fit the files.
 
     Notes
     -----
@@ -65,18 +61,20 @@ def read(
     """
     folder, engine = Path(source), Engine()
     if mapping is None:
-        tables = _canonical(folder, engine)
-    else:
-        content = load_mapping(mapping)
-        tables = _mapped(folder, content, engine)
-        cutoff = cutoff or content.cutoff
-        if vocabulary is None and content.vocabulary is not None:
-            vocabulary = _overlay(mapping_path(mapping), content.vocabulary)
+        return _dataset(folder, engine, _canonical(folder, engine), vocabulary=vocabulary, cutoff=cutoff)
+    content = load_mapping(mapping)
+    if vocabulary is None and content.vocabulary is not None:
+        vocabulary = _overlay(mapping_path(mapping), content.vocabulary)
+    tables = _mapped(folder, content, engine)
+    return _dataset(folder, engine, tables, vocabulary=vocabulary, cutoff=cutoff or content.cutoff)
+
+
+def _dataset(source: Path, engine: Engine, tables: dict[str, Any], **settings: Any) -> Dataset:
     try:
-        return Dataset(**tables, vocabulary=vocabulary, cutoff=cutoff, engine=engine)
+        return Dataset(**tables, **settings, engine=engine)
     except duckdb.Error:
         # Parquet is read lazily, so that a damaged part shows only here.
-        msg = f"a file of '{folder.name}' is damaged and cannot be read to its end; export it again"
+        msg = f"a file of '{source.name}' is damaged and cannot be read to its end; export it again"
         raise DataError(msg) from None
 
 

@@ -69,7 +69,7 @@ def simulate(n: int, *, seed: int, scenario: str | Scenario = "typical", defects
     Returns
     -------
     Dataset
-        Its ``truth`` holds the true values, described in the Notes of :func:`simulate_tables`.
+        Its ``truth`` holds the true values, described in `mesostats.simulation.truth`.
 
     Raises
     ------
@@ -119,47 +119,10 @@ def simulate_tables(
 
     Notes
     -----
-    All true values are exact: sums over the latent states, no simulation. They are those of the complete process:
-    all planned sessions lie before the data cut, and every question is asked and answered. The data stop at the cut;
-    first sessions of first courses are spread evenly over the two years before it, independently of everything else, so
-    that censoring at the cut is independent. Not being asked about side effects is independent too; a missing endpoint
-    is not. Of patients who will have a second course, those are in the data whose course begins before the cut.
-
-    ``response`` (indication; indication and arm)
-        Probability that a treated course is a responder. Responders are set at the start, whether or not they stay: the
-        endpoint of a responder meets the instrument's responder rule, that of any other course does not.
-    ``response_completers``, ``response_evaluable`` (the same)
-        The same among courses that attend all planned sessions, and among those whose endpoint is recorded (baselines are
-        missing at random): what analyses of completers or of observed cases estimate instead.
-    ``response_difference`` (indication, arm as ``"A - B"``)
-        Difference of ``response`` between two arms.
-    ``response_lasting``
-        Probability that a responder still is one at the later assessment, 90 to 180 days after the last session.
-    ``retention`` (protocol or indication; session)
-        Probability that a course attends that session.
-    ``dropout_hazard`` (protocol or indication; session)
-        Probability that a course that attended the session before does not attend this one.
-    ``dropout_reason`` (protocol, reason)
-        Probability that a course is given up before its last session for that reason, recorded or not.
-    ``event_per_session`` (term, or ``"any"``)
-        Probability of at least one event of the term that is ascribed to an attended session.
-    ``serious_event_per_session``
-        Probability of at least one serious event that is ascribed to an attended session.
-    ``event_per_course``, ``event_per_patient`` (term, or ``"any"``)
-        Probability of at least one event in the attended sessions of a course, and of all courses of a patient.
-    ``exposure_risk_difference`` (term, care rule)
-        Probability of the event in attended sessions around which the care rule was broken, minus that in the others.
-    ``painless_session`` (anaesthetic)
-        Probability of a pain score of at most 1 of 10.
-    ``bad_lot`` (term, lot)
-        The bad lot, and the probability of the event in sessions that used it. All other values of this term, and of
-        ``"any"``, are those of sound lots: they hold in every clinic but the one that used the bad lot.
+    The true values are exact, and those of the process without a data cut: `mesostats.simulation.truth` says what each is.
 
     Examples
     --------
-    >>> made = simulate_tables(500, seed=1)
-    >>> made.tables["patients"].num_rows
-    500
     >>> simulate_tables(500, seed=1, defects=True).planted["defect"].nunique()
     12
     """

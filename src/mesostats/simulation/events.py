@@ -10,12 +10,16 @@ import pyarrow as pa
 from mesostats.simulation.columns import between, choose, coded, days, happens, identifiers, weighted, yes_no
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from mesostats.simulation.columns import Streams
     from mesostats.simulation.model import Model
     from mesostats.simulation.scenario import SideEffect
     from mesostats.simulation.sessions import Injections, Visits
+
+    _Days = Callable[[SideEffect, Model, np.random.Generator, int], NDArray[Any]]
 
 _ASKED = 1
 
@@ -77,22 +81,21 @@ def _delayed(term: int, visits: Visits, injections: Injections, *, streams: Stre
     return held[happens(streams(f"side effect: {model.terms[term]}"), probability, len(held))]
 
 
-def _by_term(term: NDArray[np.int64], model: Model, streams: Streams, *, what: Any) -> NDArray[np.int32]:
+def _by_term(term: NDArray[np.int64], model: Model, streams: Streams, *, what: _Days) -> NDArray[np.int32]:
     """Draw days for every event, each term with its own distribution."""
     drawn = np.zeros(len(term), dtype=np.int32)
     for index, side_effect in enumerate(model.scenario.side_effects.values()):
         of_term = np.flatnonzero(term == index)
-        drawn[of_term] = what(
-            side_effect, model, streams(f"{what.__name__}: {model.terms[index]}"), n=len(of_term)
-        )
+        rng = streams(f"{what.__name__}: {model.terms[index]}")
+        drawn[of_term] = what(side_effect, model, rng, len(of_term))
     return drawn
 
 
-def _onset(side_effect: SideEffect, model: Model, rng: np.random.Generator, *, n: int) -> NDArray[Any]:
+def _onset(side_effect: SideEffect, model: Model, rng: np.random.Generator, n: int) -> NDArray[Any]:
     return between(rng, *(side_effect.onset_days or model.scenario.events.onset_days), n)
 
 
-def _duration(side_effect: SideEffect, _: Model, rng: np.random.Generator, *, n: int) -> NDArray[Any]:
+def _duration(side_effect: SideEffect, _: Model, rng: np.random.Generator, n: int) -> NDArray[Any]:
     return rng.geometric(1 / side_effect.mean_days, n)
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mesostats.errors import did_you_mean
+
 if TYPE_CHECKING:
     from mesostats.simulation.scenario import Indication, Recipe, Scenario
     from mesostats.vocabulary import Instrument, Protocol, Vocabulary
@@ -122,7 +124,7 @@ def compile_model(scenario: Scenario, vocabulary: Vocabulary) -> Model:
     VocabularyError
         If the scenario names a code that is not in the vocabulary.
     ValueError
-        If a baseline leaves no room to respond, or a bad lot raises a side effect that is known at the next visit.
+        If a phase has no hazard, or a bad lot raises a side effect that is known at the next visit.
     """
     _check_codes(scenario, vocabulary)
     strata = tuple(_strata(scenario, vocabulary))
@@ -194,7 +196,10 @@ def _hazards(scenario: Scenario, protocols: tuple[Protocol, ...]) -> Floats:
         [1, scenario.dropout.odds_ratio_side_effect], [1, scenario.dropout.odds_ratio_improving]
     )
     for row, protocol in zip(hazard, protocols, strict=True):
-        by_phase = scenario.dropout.hazard[protocol.code]
+        by_phase = scenario.dropout.hazard.get(protocol.code, {})
+        if missing := [phase.name for phase in protocol.phases if phase.name not in by_phase]:
+            msg = f"dropout.hazard has no '{missing[0]}' of '{protocol.code}'{did_you_mean(missing[0], by_phase)}"
+            raise ValueError(msg)
         base = np.array([by_phase[phase.name] for phase in protocol.phases for _ in range(phase.sessions)])
         row[: protocol.sessions] = with_odds_ratio(base[:, None, None], factor)
         row[0] = 0

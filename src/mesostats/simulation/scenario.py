@@ -98,6 +98,13 @@ class Grid(_Part):
     highest: float
     step: PositiveFloat
 
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if self.highest < self.lowest:
+            msg = f"a grid runs from lowest to highest, found {self.lowest} to {self.highest}"
+            raise ValueError(msg)
+        return self
+
 
 class Site(_Part):
     """An area with its side."""
@@ -227,6 +234,13 @@ class Technique(_Part):
     pain: dict[str, Share]
     downtime_days: NumberWeights
 
+    @model_validator(mode="after")
+    def _pain_is_known(self) -> Self:
+        if missing := [name for name in self.anaesthetic if name not in self.pain]:
+            msg = f"pain has no '{missing[0]}'{did_you_mean(missing[0], self.pain)}"
+            raise ValueError(msg)
+        return self
+
 
 class Assessments(_Part):
     """When response is assessed beyond baseline, and how it shows and lasts."""
@@ -255,11 +269,18 @@ class EndpointMissing(_Part):
     dropped: MissingByResponse
 
 
+class Asked(_Part):
+    """Weights of the answers to the question whether somebody asked about side effects."""
+
+    yes: PositiveFloat
+    no: Annotated[float, Field(ge=0)]
+    blank: Annotated[float, Field(ge=0)]
+
+
 class Records(_Part):
     """What is not written down."""
 
-    asked: Weights
-    asked_blank: Annotated[float, Field(ge=0)]
+    asked: Asked
     care_rule_not_asked: Share
     contraindication_not_asked: Share
     baseline_missing: Share

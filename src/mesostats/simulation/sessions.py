@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from mesostats.simulation.columns import between, coded, days, happens, identifiers, weighted
+from mesostats.simulation.columns import between, choose, coded, days, happens, identifiers, weighted
 from mesostats.simulation.model import rule_broken
 from mesostats.simulation.process import day_number
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mesostats.simulation.model import Booleans
     from mesostats.simulation.process import Courses
     from mesostats.simulation.scenario import Grid
+
+_SECOND_PRODUCT = 0.4  # its part of a session's volume
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,7 @@ def draw_visits(courses: Courses, ending: Ending, streams: Streams) -> Visits:
     held = np.flatnonzero(courses.observed)
     # A visit booked in vain goes before the session of the same slot.
     order = np.sort(np.concatenate([2 * held + 1, 2 * _missed(courses, ending, streams)]))
-    weights = [records.asked["no"], records.asked["yes"], records.asked_blank]
-    asked = weighted(streams("asked"), dict(enumerate(weights)), len(order))
+    asked = choose(streams("asked"), [records.asked.no, records.asked.yes, records.asked.blank], len(order))
     return Visits(courses, order >> 1, (order & 1).astype(bool), asked)
 
 
@@ -237,7 +238,7 @@ def products_table(visits: Visits, injections: Injections, streams: Streams) -> 
     scenario = visits.courses.model.scenario
     grid, catalogue = scenario.sessions.volume_ml, list(scenario.products.values())
     total = on_grid(grid, volume_steps(visits, streams))[injections.row]
-    minor = np.round(total * 0.4, 1)
+    minor = np.round(total * _SECOND_PRODUCT, 3)
     shared = np.zeros(len(visits.cell), dtype=bool)
     shared[injections.row[injections.second]] = True
     volume = np.where(injections.second, minor, total - np.where(shared[injections.row], minor, 0))

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import narwhals as nw
 
-from mesostats.engine import day_number
+from mesostats.engine import collect
 from mesostats.schemas import table_schema
 from mesostats.validation.findings import look, marks
+from mesostats.validation.tables import checked
 from mesostats.validation.visits import latest_possible, sound_courses, visits
 
 if TYPE_CHECKING:
@@ -47,15 +48,15 @@ def _sessions(clinic: Dataset) -> Iterator[Finding]:
 
 
 def _courses(clinic: Dataset) -> Iterator[Finding]:
-    early = clinic.checked("courses").filter(nw.col("end_date") < nw.col("start_date"))
+    early = checked(clinic, "courses").filter(nw.col("end_date") < nw.col("start_date"))
     rows = early.select(*marks("course_id"), "start_date", "end_date")
     yield from look("course_end_before_start", "courses", "end_date", rows)
 
 
 def _events(clinic: Dataset) -> Iterator[Finding]:
-    events = clinic.checked("adverse_events")
+    events = checked(clinic, "adverse_events")
     early = events.join(sound_courses(clinic), on="course_id").filter(
-        day_number(nw.col("onset_date")) < nw.col("first_day")
+        nw.col("onset_date") < nw.col("first_date")
     )
     rows = early.select(*marks("event_id"), "onset_date", "first_date")
     yield from look("event_before_treatment", "adverse_events", "onset_date", rows)
@@ -67,7 +68,13 @@ def _events(clinic: Dataset) -> Iterator[Finding]:
 def _future(clinic: Dataset, table: str) -> Iterator[Finding]:
     schema, limit = table_schema(table), latest_possible(clinic)
     what = "the data-cut date" if clinic.cutoff_declared else "today"
-    for column in schema.dates():
-        late = clinic.checked(table).filter(nw.col(column) > limit)
-        rows = late.select(*marks(schema.key), nw.col(column).alias("date"))
+    if not schema.dates():
+        return
+    late = [
+        nw.when(nw.col(column) > limit).then(1).otherwise(0).sum().alias(column) for column in schema.dates()
+    ]
+    counts = collect(checked(clinic, table).select(*late)).iloc[0]
+    for column in [name for name in schema.dates() if counts[name] > 0]:
+        rows = checked(clinic, table).filter(nw.col(column) > limit)
+        rows = rows.select(*marks(schema.key), nw.col(column).alias("date"))
         yield from look("future_date", table, column, rows, values={"limit": f"{what}, {limit}"})

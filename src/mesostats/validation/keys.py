@@ -9,6 +9,7 @@ import narwhals as nw
 from mesostats.engine import ROW
 from mesostats.schemas import table_schema
 from mesostats.validation.findings import look, marks
+from mesostats.validation.tables import checked, is_empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +36,10 @@ def check_keys(clinic: Dataset, table: str) -> Iterator[Finding]:
     key = table_schema(table).key
     if key is None:
         return
-    frame = clinic.checked(table)
-    twice = frame.join(_repeated(clinic, table), on=key, how="semi")
+    frame, repeated = checked(clinic, table), _repeated(clinic, table)
+    if is_empty(repeated):
+        return
+    twice = frame.join(repeated, on=key, how="semi")
     content = [name for name in frame.collect_schema().names() if name != ROW]
     first_copy, first_key = nw.col(ROW).min().over(*content), nw.col(ROW).min().over(key)
     copies = nw.len().over(*content)
@@ -58,14 +61,14 @@ def _repeated(clinic: Dataset, table: str) -> nw.LazyFrame[Any]:
     key = str(table_schema(table).key)
 
     def build() -> nw.LazyFrame[Any]:
-        counts = clinic.checked(table).filter(~nw.col(key).is_null()).group_by(key).agg(_n=nw.len())
+        counts = checked(clinic, table).filter(~nw.col(key).is_null()).group_by(key).agg(_n=nw.len())
         return counts.filter(nw.col("_n") > 1).select(key)
 
     return clinic.derive(f"validation_repeated_{table}", build)
 
 
 def one_a_key(clinic: Dataset, table: str) -> nw.LazyFrame[Any]:
-    """Return a table with the first row of each key, so that a row that stands twice breaks no other rule.
+    """Return a table with the first row of each key, so that joining to it repeats nothing.
 
     Parameters
     ----------
@@ -79,10 +82,34 @@ def one_a_key(clinic: Dataset, table: str) -> nw.LazyFrame[Any]:
     nw.LazyFrame
         With its hidden columns.
     """
-    key = str(table_schema(table).key)
-    frame, repeated = clinic.checked(table), _repeated(clinic, table)
+    return _thinned(clinic, table, [str(table_schema(table).key)])
+
+
+def without_copies(clinic: Dataset, table: str) -> nw.LazyFrame[Any]:
+    """Return a table without the exact copies of a row; rows of other content under one key stay.
+
+    Parameters
+    ----------
+    clinic
+        The clinic.
+    table
+        One of its tables that has a key.
+
+    Returns
+    -------
+    nw.LazyFrame
+        With its hidden columns.
+    """
+    columns = checked(clinic, table).collect_schema().names()
+    return _thinned(clinic, table, [name for name in columns if name != ROW])
+
+
+def _thinned(clinic: Dataset, table: str, same: list[str]) -> nw.LazyFrame[Any]:
+    key, frame, repeated = str(table_schema(table).key), checked(clinic, table), _repeated(clinic, table)
+    if is_empty(repeated):
+        return frame
     single = frame.join(repeated, on=key, how="anti")
-    first = frame.join(repeated, on=key, how="semi").unique(key, keep="first", order_by=[ROW])
+    first = frame.join(repeated, on=key, how="semi").unique(same, keep="first", order_by=[ROW])
     return nw.concat([single, first.select(single.collect_schema().names())], how="vertical")
 
 
@@ -101,9 +128,9 @@ def check_references(clinic: Dataset, table: str) -> Iterator[Finding]:
     Finding
         ``unknown_reference``, one a column.
     """
-    schema, frame = table_schema(table), clinic.checked(table)
+    schema, frame = table_schema(table), checked(clinic, table)
     for column, target in schema.references.items():
-        known = clinic.checked(target).select(nw.col(str(table_schema(target).key)).alias(column))
+        known = checked(clinic, target).select(nw.col(str(table_schema(target).key)).alias(column))
         lost = frame.filter(~nw.col(column).is_null()).join(known, on=column, how="anti")
         rows = lost.select(*marks(schema.key), value=nw.col(column))
         yield from look("unknown_reference", table, column, rows, values={"target": target})

@@ -12,6 +12,7 @@ from mesostats.engine import ROW, collect
 from mesostats.schemas import table_schema
 from mesostats.validation.findings import Finding
 from mesostats.validation.rules import RULES
+from mesostats.validation.tables import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,10 +20,39 @@ if TYPE_CHECKING:
     from mesostats.dataset import Dataset
 
 _WORDS: Final = frozenset(
-    "address birthdate birthday dob email fax forename insurance lastname firstname fullname mail mobile "
-    "passport phone postcode ssn street surname telephone telefon vorname nachname apellido cognome prenom".split()
+    {
+        "address",
+        "apellido",
+        "birthdate",
+        "birthday",
+        "cognome",
+        "dob",
+        "email",
+        "fax",
+        "firstname",
+        "forename",
+        "fullname",
+        "insurance",
+        "lastname",
+        "mail",
+        "mobile",
+        "nachname",
+        "passport",
+        "phone",
+        "postcode",
+        "prenom",
+        "ssn",
+        "street",
+        "surname",
+        "telefon",
+        "telephone",
+        "vorname",
+        "zip",
+    }
 )
-_NAMES: Final = re.compile(r"^(patient|first|last|full|family|given|middle|maiden|birth|client)?_?(name|names)$")
+_NAMES: Final = re.compile(
+    r"^(patient|first|last|full|family|given|middle|maiden|birth|client)?_?(name|names)$"
+)
 _BIRTH: Final = re.compile(r"^(date_of_birth|birth_date)$")
 _TEXTS: Final = {
     "e-mail addresses": r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z]{2,}",
@@ -71,7 +101,7 @@ def identifies(column: str) -> bool:
 
 def _in_texts(clinic: Dataset, table: str, named: list[str]) -> Iterator[Finding]:
     """Look into the texts that a person may have typed: extra columns, verbatims, pseudonyms of patients."""
-    frame, canonical = clinic.checked(table), table_schema(table).kinds
+    frame, canonical = checked(clinic, table), table_schema(table).kinds
     texts = [
         name
         for name, kind in frame.collect_schema().items()

@@ -29,6 +29,7 @@ _COUNTS: Final = ["rule", "number", "severity", "n", "n_listed"]
 _TEXTS: Final = ["table", "key", "rule", "severity", "column", "found", "action"]
 _PREVIEW: Final = 20
 _WIDTH: Final = 160
+_MASK: Final = "…"
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,9 +94,10 @@ class ValidationReport:
             masked(RULES[rule].action, column)
             for rule, column in zip(self.defects["rule"], self.defects["column"], strict=True)
         ]
-        masks = {"key": self.defects["key"].mask(self.defects["key"].notna(), "…"), "found": "…"}
-        defects = self.defects.assign(**masks, action=pd.array(actions, dtype="string"))
-        return ValidationReport(defects.astype({"found": "string"}), self.counts)
+        key = self.defects["key"].mask(self.defects["key"].notna(), _MASK)
+        found = pd.array([_MASK] * len(actions), dtype="string")
+        defects = self.defects.assign(key=key, found=found, action=pd.array(actions, dtype="string"))
+        return ValidationReport(defects, self.counts)
 
     def to_csv(self, path: str | Path) -> Path:
         """Write the defects as CSV (UTF-8), the whole file or none.
@@ -152,7 +154,9 @@ class ValidationReport:
         by_severity = self.counts.groupby("severity")["n"].sum()
         words = {"error": "errors", "warning": "warnings", "info": "notes"}
         return (
-            "Validation: " + ", ".join(f"{by_severity.get(each, 0)} {words[each]}" for each in SEVERITIES) + "."
+            "Validation: "
+            + ", ".join(f"{by_severity.get(each, 0)} {words[each]}" for each in SEVERITIES)
+            + "."
         )
 
     def __repr__(self) -> str:
@@ -186,7 +190,13 @@ def _empty() -> pd.DataFrame:
 
 def _counts(found: list[Finding]) -> pd.DataFrame:
     rows = [
-        (rule.code, rule.number, rule.severity, sum(each.n for each in of), sum(len(each.listed) for each in of))
+        (
+            rule.code,
+            rule.number,
+            rule.severity,
+            sum(each.n for each in of),
+            sum(len(each.listed) for each in of),
+        )
         for rule in sorted(RULES.values(), key=lambda rule: SEVERITIES.index(rule.severity))
         if (of := [each for each in found if each.rule == rule])
     ]

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
 import pandas as pd
-import pandera.pandas as pa_pandas
 import pyarrow as pa
-from pandera.errors import SchemaErrors
-from pandera.io import pandas_io
 
 from mesostats.engine import ROW, TEXT, is_spark
 from mesostats.errors import did_you_mean
 from mesostats.schemas import table_schema
+from mesostats.validation.contracts import SchemaErrors, pandas_io, pandera
 from mesostats.validation.findings import LISTED, Finding, show
 from mesostats.validation.rules import RULES
+from mesostats.validation.tables import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,15 +68,16 @@ def row_rules(clinic: Dataset, table: str) -> RowRules:
 
 
 @cache
-def _schema(rules: RowRules) -> pa_pandas.DataFrameSchema:
+def _schema(rules: RowRules) -> pandera.DataFrameSchema:
     """Build the pandera schema of the columns that have anything to check."""
-    schema = pandas_io.from_yaml(table_schema(rules.table).text)
+    text = table_schema(rules.table).text
+    schema: pandera.DataFrameSchema = pandas_io.from_yaml(text)  # type: ignore[no-untyped-call]
     for column, codes in rules.codes:
-        allowed = pa_pandas.Check.isin(codes)
+        allowed = pandera.Check.isin(codes)
         if column in schema.columns:
             schema = schema.update_column(column, checks=[*schema.columns[column].checks, allowed])
         else:
-            own = pa_pandas.Column("string[pyarrow]", checks=allowed, nullable=True, required=True)
+            own = pandera.Column("string[pyarrow]", checks=allowed, nullable=True, required=True)
             schema = schema.add_columns({column: own})
     idle = [name for name, each in schema.columns.items() if not each.checks and each.nullable]
     return schema.remove_columns(idle)
@@ -99,7 +99,7 @@ def check_rows(clinic: Dataset, table: str) -> Iterator[Finding]:
         Of the rules ``missing_value``, ``unknown_code`` and ``out_of_range``, one a column.
     """
     rules = row_rules(clinic, table)
-    frame = clinic.checked(table)
+    frame = checked(clinic, table)
     native = _checked_columns(frame, rules).to_native()
     if is_spark(native):
         found = native.mapInPandas(partial(failures, rules=rules), schema=_SPARK_CASES)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
 
-from mesostats.engine import TEXT
+from mesostats.engine import TEXT, collect
 from mesostats.schemas import table_schema
 from mesostats.validation.findings import look, marks
+from mesostats.validation.tables import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,9 +47,8 @@ def check_texts(clinic: Dataset, table: str) -> Iterator[Finding]:
     Finding
         Of the rules ``ambiguous_date``, ``decimal_comma`` and ``wrong_type``.
     """
-    frame, schema = clinic.checked(table), table_schema(table)
-    hidden = [name for name in frame.collect_schema().names() if name.startswith(TEXT)]
-    for name in hidden:
+    frame, schema = checked(clinic, table), table_schema(table)
+    for name in _unread(frame):
         column = name.removeprefix(TEXT)
         kind, text = schema.kinds[column], nw.col(name)
         cells = frame.filter(~text.is_null()).select(*marks(schema.key), text.alias("value"))
@@ -61,6 +61,15 @@ def check_texts(clinic: Dataset, table: str) -> Iterator[Finding]:
                 yield _with_readings(finding)
             cells = cells.filter(~special)
         yield from look("wrong_type", table, column, cells, values={"expected": _EXPECTED[kind]})
+
+
+def _unread(frame: nw.LazyFrame[Any]) -> list[str]:
+    """Return the hidden columns that hold any text."""
+    hidden = [name for name in frame.collect_schema().names() if name.startswith(TEXT)]
+    if not hidden:
+        return []
+    counts = collect(frame.select(nw.col(*hidden).count())).iloc[0]
+    return [name for name in hidden if counts[name] > 0]
 
 
 def _with_readings(finding: Finding) -> Finding:
@@ -90,7 +99,7 @@ def readings(text: str) -> str:
     '2024-03-04 (the number of a day in a spreadsheet)'
     """
     if re.match(_SERIAL, text):
-        day = _SPREADSHEET_EPOCH + dt.timedelta(days=int(text.split(".")[0]))
+        day = _SPREADSHEET_EPOCH + dt.timedelta(days=int(text.partition(".")[0]))
         return f"{day} (the number of a day in a spreadsheet)"
     parts = re.match(_PARTS, text)
     if parts is None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import narwhals as nw
 
 from mesostats.dataset import CODING
-from mesostats.engine import collect
 from mesostats.validation.findings import Finding, look, marks
+from mesostats.validation.tables import checked, is_empty
 from mesostats.validation.visits import ATTENDED, treated, visits
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ def check_treatment(clinic: Dataset) -> Iterator[Finding]:
         ``events_not_asked``.
     """
     yield from _doses(clinic)
-    courses = clinic.checked("courses")
+    courses = checked(clinic, "courses")
     silent = courses.filter(nw.col("status") == "discontinued", nw.col("end_reason").is_null())
     yield from look("no_end_reason", "courses", "end_reason", silent.select(*marks("course_id")))
     yield from _contraindications(clinic)
     if "products" in clinic.names:
-        nameless = clinic.checked("products").filter(nw.col("lot").is_null())
+        nameless = checked(clinic, "products").filter(nw.col("lot").is_null())
         rows = nameless.select(*marks("session_id"), "substance")
         yield from look("missing_lot", "products", "lot", rows)
     if _asks(clinic):
@@ -55,7 +55,7 @@ def _doses(clinic: Dataset) -> Iterator[Finding]:
         )
         yield from look("dose_without_visit", "sessions", column, rows)
     if "products" in clinic.names:
-        given = clinic.checked("products").join(missed.select("session_id", "status"), on="session_id")
+        given = checked(clinic, "products").join(missed.select("session_id", "status"), on="session_id")
         rows = given.select(*marks("session_id"), "status", nw.col("substance").alias("dose"))
         yield from look("dose_without_visit", "products", "session_id", rows)
 
@@ -66,10 +66,10 @@ def _contraindications(clinic: Dataset) -> Iterator[Finding]:
     if not codes:
         return
     answers = [nw.col(code).cast(nw.String) for code in codes]
-    courses = clinic.checked("courses").select(*marks("course_id"), "course_id", *answers)
+    courses = checked(clinic, "courses").select(*marks("course_id"), "course_id", *answers)
     against = nw.any_horizontal(*(nw.col(code) == "yes" for code in codes), ignore_nulls=True)
     found = clinic.engine.materialise(courses.filter(against).join(treated(clinic), on="course_id"))
-    if collect(found.select("row").head(1)).empty:
+    if is_empty(found):
         return
     for code in codes:
         rows = found.filter(nw.col(code) == "yes").select("row", "key", "n_attended")
@@ -81,14 +81,14 @@ def _asks(clinic: Dataset) -> bool:
     """Return whether the clinic records side effects at all."""
     if "adverse_events" in clinic.names:
         return True
-    asked = clinic.checked("sessions").filter(~nw.col("adverse_events_asked").is_null())
-    return not collect(asked.select("adverse_events_asked").head(1)).empty
+    asked = checked(clinic, "sessions").filter(~nw.col("adverse_events_asked").is_null())
+    return not is_empty(asked.select("adverse_events_asked"))
 
 
 def _not_asked(clinic: Dataset) -> nw.LazyFrame[Any]:
     open_ = visits(clinic).filter(nw.col("status") == ATTENDED, nw.col("adverse_events_asked").is_null())
     if "adverse_events" in clinic.names:
-        told = clinic.checked("adverse_events").filter(~nw.col("session_id").is_null()).select("session_id")
+        told = checked(clinic, "adverse_events").filter(~nw.col("session_id").is_null()).select("session_id")
         open_ = open_.join(told, on="session_id", how="anti")
     return open_.select(*marks("session_id"))
 
@@ -106,7 +106,7 @@ def check_verbatims(clinic: Dataset) -> Iterator[Finding]:
     Finding
         ``event_coded``, ``event_uncoded`` and ``no_event``.
     """
-    events, coding = clinic.checked("adverse_events"), nw.col(CODING)
+    events, coding = checked(clinic, "adverse_events"), nw.col(CODING)
     nothing = nw.col("term").is_null() & nw.col("verbatim").is_null()
     cases = {
         "event_coded": coding == "coded",

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
 
-from mesostats.engine import ROW
+from mesostats.engine import ROW, collect
 from mesostats.schemas import table_schema
 from mesostats.validation.findings import look, marks
 from mesostats.validation.keys import one_a_key
+from mesostats.validation.tables import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,8 @@ def check_units(clinic: Dataset, table: str) -> Iterator[Finding]:
         rows = _odd_in_column(clinic, table, column, mix_up)
         yield from look("unit_of_column", table, column, rows, values=_named(mix_up))
     if table == "outcomes":
-        for instrument in clinic.vocabulary.instruments.values():
+        used = collect(checked(clinic, table).select("instrument").unique())["instrument"]
+        for instrument in (each for each in clinic.vocabulary.instruments.values() if each.code in set(used)):
             for factor in instrument.unit_factors:
                 rows = _odd_in_instrument(clinic, instrument.code, factor)
                 yield from look("unit_of_instrument", table, "value", rows, values=_named(factor))
@@ -59,14 +61,14 @@ def _named(mix_up: ColumnFactor | UnitFactor) -> dict[str, str]:
 
 def _fits(usual: nw.Expr, factor: float, closeness: float) -> nw.Expr:
     """Return whether the value is near the usual one after conversion; as it stands it then is not."""
-    spread = max(factor, 1 / factor) ** closeness
+    spread = float(max(factor, 1 / factor) ** closeness)
     converted = nw.col("value") * factor
     return (converted >= usual / spread) & (converted <= usual * spread)
 
 
 def _odd_in_column(clinic: Dataset, table: str, column: str, mix_up: ColumnFactor) -> nw.LazyFrame[Any]:
     """Compare with the median of the rows that are alike (sessions of one technique, say)."""
-    frame = clinic.checked(table).filter(~nw.col(column).is_null())
+    frame = checked(clinic, table).filter(~nw.col(column).is_null())
     alike = frame.with_columns(value=nw.col(column), alike=nw.col(mix_up.within).fill_null(""))
     usual = alike.group_by("alike").agg(usual=nw.col("value").median())
     odd = alike.join(usual, on="alike").filter(_fits(nw.col("usual"), mix_up.factor, _NEAREST))
@@ -75,7 +77,7 @@ def _odd_in_column(clinic: Dataset, table: str, column: str, mix_up: ColumnFacto
 
 
 def _odd_in_instrument(clinic: Dataset, code: str, mix_up: UnitFactor) -> nw.LazyFrame[Any]:
-    frame = clinic.checked("outcomes").filter(nw.col("instrument") == code, ~nw.col("value").is_null())
+    frame = checked(clinic, "outcomes").filter(nw.col("instrument") == code, ~nw.col("value").is_null())
     compared = _between(frame, mix_up) if mix_up.treatment_explains else _beside(clinic, frame, mix_up)
     reading = (nw.col("value") * mix_up.factor).alias("reading")
     return compared.select(*marks("outcome_id"), "value", "usual", reading)
@@ -100,7 +102,9 @@ def _beside(clinic: Dataset, frame: nw.LazyFrame[Any], mix_up: UnitFactor) -> nw
     of_course = located.group_by("course_id").agg(
         own=value.max() if mix_up.factor > 1 else value.min(),
     )
-    of_area = located.filter(~nw.col("area").is_null()).group_by("area").agg(common=value.median(), n=nw.len())
+    of_area = (
+        located.filter(~nw.col("area").is_null()).group_by("area").agg(common=value.median(), n=nw.len())
+    )
     compared = located.join(of_course, on="course_id", how="left").join(
         of_area.filter(nw.col("n") >= _ENOUGH), on="area", how="left"
     )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
 
-from mesostats.engine import ROW, day_number
-from mesostats.validation.keys import one_a_key
+from mesostats.engine import ROW
+from mesostats.validation.keys import one_a_key, without_copies
 
 if TYPE_CHECKING:
     from mesostats.dataset import Dataset
@@ -34,7 +34,7 @@ def visits(clinic: Dataset) -> nw.LazyFrame[Any]:
     Returns
     -------
     nw.LazyFrame
-        ``_row, session_id, course_id, session_number, date, day, status, volume_ml, depth_mm, pain_nrs,
+        ``_row, session_id, course_id, session_number, date, status, volume_ml, depth_mm, pain_nrs,
         adverse_events_asked, patient_id, area, side, protocol, start_date`` and ``unsound``: whether its date or status
         is missing or impossible, so that nothing can be said of the order of the course.
     """
@@ -42,15 +42,22 @@ def visits(clinic: Dataset) -> nw.LazyFrame[Any]:
 
 
 def _visits(clinic: Dataset) -> nw.LazyFrame[Any]:
-    of_session = ["session_id", "course_id", "session_number", "date", "status", *_DOSE, "adverse_events_asked"]
+    of_session = [
+        "session_id",
+        "course_id",
+        "session_number",
+        "date",
+        "status",
+        *_DOSE,
+        "adverse_events_asked",
+    ]
     of_course = ["course_id", "patient_id", "area", "side", "protocol", "start_date"]
-    sessions = one_a_key(clinic, "sessions").select(ROW, *of_session)
+    sessions = without_copies(clinic, "sessions").select(ROW, *of_session)
     courses = one_a_key(clinic, "courses").select(*of_course)
     date = nw.col("date")
     impossible = (date > latest_possible(clinic)) | (date < nw.col("start_date"))
     unknown = date.is_null() | nw.col("status").is_null() | ~nw.col("status").is_in(STATUSES)
     return sessions.join(courses, on="course_id", how="left").with_columns(
-        day=day_number(date),
         unsound=unknown.fill_null(value=True) | impossible.fill_null(value=False),
     )
 
@@ -66,7 +73,7 @@ def treated(clinic: Dataset) -> nw.LazyFrame[Any]:
     Returns
     -------
     nw.LazyFrame
-        ``course_id, n_attended, first_date, first_day, n_unsound``; the first session is that of the attended ones with
+        ``course_id, n_attended, first_date``; the first session is that of the attended ones with
         a date.
     """
     return clinic.derive("validation_treated", lambda: _treated(clinic))
@@ -76,19 +83,23 @@ def _treated(clinic: Dataset) -> nw.LazyFrame[Any]:
     attended = nw.col("status") == ATTENDED
     marked = visits(clinic).with_columns(
         attended=nw.when(attended).then(1).otherwise(0),
-        doubtful=nw.when(nw.col("unsound")).then(1).otherwise(0),
         attended_date=nw.when(attended).then(nw.col("date")),
-        attended_day=nw.when(attended).then(nw.col("day")),
     )
     courses = marked.group_by("course_id").agg(
         n_attended=nw.col("attended").sum().cast(nw.Int64),
         first_date=nw.col("attended_date").min(),
-        first_day=nw.col("attended_day").min(),
-        n_unsound=nw.col("doubtful").sum().cast(nw.Int64),
     )
     return courses.filter(nw.col("n_attended") > 0)
 
 
+def unsound_courses(clinic: Dataset) -> nw.LazyFrame[Any]:
+    """Return the ``course_id`` of courses with a session whose date or status is missing or impossible."""
+    return clinic.derive(
+        "validation_unsound",
+        lambda: visits(clinic).filter(nw.col("unsound")).select("course_id").unique(),
+    )
+
+
 def sound_courses(clinic: Dataset) -> nw.LazyFrame[Any]:
     """Return the treated courses of which each session has a possible date and a known status."""
-    return treated(clinic).filter(nw.col("n_unsound") == 0)
+    return treated(clinic).join(unsound_courses(clinic), on="course_id", how="anti")

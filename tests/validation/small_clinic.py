@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from mesostats.validation import ValidationReport
 
 Tables = dict[str, pd.DataFrame]
-DAYS = ["2024-01-10", "2024-01-18", "2024-01-26", "2024-02-03"]  # 8 days apart: protocol weekly_to_monthly wants 7 to 10
+DAYS = [
+    "2024-01-10",
+    "2024-01-18",
+    "2024-01-26",
+    "2024-02-03",
+]  # 8 days apart: protocol weekly_to_monthly wants 7 to 10
 
 
 def clean_tables() -> Tables:
