@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -26,7 +25,7 @@ entries:
 
 @pytest.fixture(scope="module")
 def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
-    folder: Path = tmp_path_factory.mktemp("overlay")
+    folder = tmp_path_factory.mktemp("overlay")
     (folder / "instruments.yaml").write_text(OVERLAY, encoding="utf-8")
     return load_vocabulary(folder)
 
@@ -134,46 +133,38 @@ def test_values_outside_the_range_are_not_used(vocabulary: Vocabulary) -> None:
 
 
 @pytest.mark.parametrize(
-    ("instrument", "rule", "baseline", "value", "responds"),
-    [
-        ("pain", ("absolute", 2), 6, 4, True),
-        ("pain", ("absolute", 2), 6, 4.1, False),
-        ("pain", ("absolute", 2), 4.1, 2.1, True),  # the difference is 1.9999999999999996 in binary
-        ("pain", ("percent", 50), 6, 3, True),
-        ("pain", ("percent", 50), 6, 3.1, False),
-        ("pain", ("percent", 30), 0.7, 0.49, True),  # 70 * 0.3 is not 21 in binary
-        ("pain", ("percent", 50), 0, 0, None),  # no per cent of nothing
-        ("pain", ("level", 2), 9, 2, True),
-        ("pain", ("level", 2), 9, 2.1, False),
-        ("density", ("absolute", 10), 100, 110, True),
-        ("density", ("absolute", 10), 100, 109, False),
-        ("density", ("absolute", 10), 110, 100, False),
-        ("density", ("percent", 10), 80, 88, True),
-        ("density", ("percent", 10), 80, 87.9, False),
-        ("density", ("percent", 10), 0, 50, None),
-        ("change", ("level", 1), None, 1, True),  # a level needs no baseline
-        ("change", ("level", 1), None, 0, False),
-        ("change", ("absolute", 1), None, 1, None),
-        ("change", ("percent", 10), -1, 2, None),  # nor is there a per cent of a negative baseline
+    ("instrument", "rule", "courses"),
+    [  # baseline, endpoint, whether it is a response (None: it cannot be told)
+        ("pain", ("absolute", 2), [(6, 4, True), (6, 4.1, False), (4, 6, False)]),
+        (
+            "pain",
+            ("absolute", 2),
+            [(4.1, 2.1, True)],
+        ),  # the difference is 1.9999999999999996 in binary numbers
+        ("pain", ("percent", 50), [(6, 3, True), (6, 3.1, False), (6, 9, False)]),
+        ("pain", ("percent", 50), [(0, 0, None), (None, 3, None)]),  # no per cent of nothing
+        ("pain", ("level", 2), [(9, 2, True), (9, 2.1, False), (None, 2, True)]),  # needs no baseline
+        ("density", ("absolute", 10), [(100, 110, True), (100, 109, False), (110, 100, False)]),
+        ("density", ("percent", 10), [(80, 88, True), (80, 87.9, False), (0, 50, None)]),
+        ("change", ("level", 1), [(None, 1, True), (None, 0, False), (2, 1, True)]),
+        ("change", ("absolute", 1), [(None, 1, None), (0, 1, True)]),
+        ("change", ("percent", 10), [(-1, 2, None)]),  # nor is there a per cent of a negative baseline
     ],
 )
-def test_rules_of_all_kinds_and_directions(  # noqa: PLR0913 - one column of the table each
+def test_rules_of_all_kinds_and_directions(
     vocabulary: Vocabulary,
     instrument: str,
-    rule: tuple[str, float],
-    baseline: float | None,
-    value: float,
-    *,
-    responds: bool | None,
+    rule: tuple[Any, float],
+    courses: list[tuple[float | None, float, bool | None]],
 ) -> None:
-    row = scored(
+    found = scored(
         vocabulary,
-        {"C": [(FIRST, baseline), (LAST, value)]},
+        {f"C{place}": [(FIRST, each[0]), (LAST, each[1])] for place, each in enumerate(courses)},
         instrument=instrument,
-        rule=ResponderRule(kind=rule[0], threshold=rule[1]),  # type: ignore[arg-type]
-    ).iloc[0]
-    assert bool(row["evaluable"]) == (responds is not None)
-    assert bool(row["responder"]) == (responds is True)
+        rule=ResponderRule(kind=rule[0], threshold=rule[1]),
+    )
+    assert found["evaluable"].tolist() == [each[2] is not None for each in courses]
+    assert found["responder"].tolist() == [each[2] is True for each in courses]
 
 
 @pytest.mark.parametrize("kind", ["absolute", "percent"])

@@ -88,16 +88,12 @@ class Case(NamedTuple):
 
 
 STATE = {
-    "recorded_completed": "completed",
-    "all_attended": "completed",
-    "recorded_discontinued": "dropped_out",
-    "no_schedule": "ongoing",
-    "overdue": "dropped_out",
-    "not_overdue": "ongoing",
+    **dict.fromkeys(("recorded_completed", "all_attended"), "completed"),
+    **dict.fromkeys(("recorded_discontinued", "overdue"), "dropped_out"),
+    **dict.fromkeys(("no_schedule", "not_overdue"), "ongoing"),
 }
-
 DONE, GONE = {"status": "completed"}, {"status": "discontinued"}
-WEEKLY = "weekly_to_monthly"
+WEEKLY, LEFT = "weekly_to_monthly", "recorded_discontinued"
 
 CASES = {
     "completed by record": Case(Course((10, 14, 20), **DONE, end=20), 3, "recorded_completed"),
@@ -105,17 +101,13 @@ CASES = {
     "came to all five": Case(Course(FIVE), 5, "all_attended"),
     "came to all five, then discontinued": Case(Course(FIVE, **GONE, end=30), 5, "all_attended"),
     # Slot 3 closes on 14 + 7 = 21; the record of day 16 came before, the one of day 40 did not.
-    "gone before the window closed": Case(
-        Course((10, 14), **GONE, end=16), 2, "recorded_discontinued", 14, 16
-    ),
-    "gone after the window closed": Case(
-        Course((10, 14), **GONE, end=40), 2, "recorded_discontinued", 14, 21
-    ),
-    "gone by an undated record": Case(Course((10, 14), **GONE), 2, "recorded_discontinued", 14, 21),
+    "gone before the window closed": Case(Course((10, 14), **GONE, end=16), 2, LEFT, 14, 16),
+    "gone after the window closed": Case(Course((10, 14), **GONE, end=40), 2, LEFT, 14, 21),
+    "gone by an undated record": Case(Course((10, 14), **GONE), 2, LEFT, 14, 21),
     # Nobody misses a session before the last one attended.
-    "gone before the last visit": Case(Course((10, 14), **GONE, end=12), 2, "recorded_discontinued", 14, 14),
+    "gone before the last visit": Case(Course((10, 14), **GONE, end=12), 2, LEFT, 14, 14),
     # The window closes on 98 + 7 = 105: missed by the cut at the latest.
-    "gone, window still open": Case(Course((98,), **GONE), 1, "recorded_discontinued", 98, 100),
+    "gone, window still open": Case(Course((98,), **GONE), 1, LEFT, 98, 100),
     "overdue by 15": Case(Course((78,)), 1, "overdue", 78, 85),  # 100 - (78 + 7) = 15 > 14
     "overdue by 14": Case(Course((79,)), 1, "not_overdue"),  # 100 - (79 + 7) = 14
     "ongoing by record, overdue by 15": Case(Course((78,), status="ongoing"), 1, "overdue", 78, 85),
@@ -126,7 +118,7 @@ CASES = {
     "no protocol": Case(Course((10,), protocol=None), 1, "no_schedule"),
     "unknown protocol": Case(Course((10,), protocol="own"), 1, "no_schedule"),
     "no protocol, both planned": Case(Course((10, 12), protocol=None, planned=2), 2, "all_attended"),
-    "no protocol, gone": Case(Course((10,), protocol=None, **GONE), 1, "recorded_discontinued", 10, 100),
+    "no protocol, gone": Case(Course((10,), protocol=None, **GONE), 1, LEFT, 10, 100),
     "two planned of the five": Case(Course((10, 12), planned=2), 2, "all_attended"),
     # The last phase goes on: slot 6 closes on 26 + 7.
     "seven planned, not five": Case(Course(FIVE, planned=7), 5, "overdue", 26, 33),
@@ -134,9 +126,8 @@ CASES = {
     # Slot 5 is the first fortnightly one: it closes on 52 + 16 = 68, and 100 - 68 = 32 is not more than 2 x 16.
     "fortnightly, overdue by 32": Case(Course((28, 36, 44, 52), protocol=WEEKLY), 4, "not_overdue"),
     "fortnightly, overdue by 33": Case(Course((27, 35, 43, 51), protocol=WEEKLY), 4, "overdue", 51, 67),
-    "weekly, overdue by 21": Case(
-        Course((61, 69), protocol=WEEKLY), 2, "overdue", 69, 79
-    ),  # 100 - 79 = 21 > 2 x 10
+    # Slot 3 is weekly: it closes on 69 + 10 = 79, and 100 - 79 = 21 is more than 2 x 10.
+    "weekly, overdue by 21": Case(Course((61, 69), protocol=WEEKLY), 2, "overdue", 69, 79),
     "two visits on a day": Case(Course((90, 90, 92)), 2, "not_overdue"),
     "came on the day of the cut": Case(Course((70, 100)), 2, "not_overdue"),
     "goes on after the cut": Case(Course((97, 103)), 1, "not_overdue"),
@@ -178,18 +169,15 @@ def test_course_states_leaves_out_courses_that_had_not_begun(states: pd.DataFram
     assert name not in states.index
 
 
-def test_course_states_shows_the_next_window(states: pd.DataFrame) -> None:
+def test_course_states_shows_the_next_window_if_there_is_one(states: pd.DataFrame) -> None:
     # Four of ten attended, the last on day 52: slot 5 is due 12 to 16 days later, with a grace of 32.
     found = states.loc["fortnightly, overdue by 32"]
     assert (found["planned"], found["next_slot"], found["phase"]) == (10, 5, "fortnightly")
     assert [found["due_from"].date(), found["due_until"].date()] == [date(64), date(68)]
     assert found["grace"] == 32
     assert [found["first_session"].date(), found["last_session"].date()] == [date(28), date(52)]
-
-
-def test_course_states_has_no_window_after_the_last_planned_session(states: pd.DataFrame) -> None:
-    found = states.loc[["came to all five", "two planned of the five"]]
-    assert found[["phase", "due_from", "due_until"]].isna().all(axis=None)
+    finished = states.loc[["came to all five", "two planned of the five"]]
+    assert finished[["phase", "due_from", "due_until"]].isna().all(axis=None)
 
 
 def test_course_states_shows_a_reason_only_once_it_was_recorded() -> None:
@@ -205,10 +193,7 @@ COLUMNS = [
     *("next_slot", "phase", "due_from", "due_until", "grace", "state", "rule", "reason"),
     *("dropout_last_attended", "dropout_first_missed"),
 ]
-DATES = [
-    *("first_session", "last_session", "due_from", "due_until"),
-    *("dropout_last_attended", "dropout_first_missed"),
-]
+DATES = [*COLUMNS[5:7], *COLUMNS[9:11], *COLUMNS[-2:]]
 
 
 @pytest.mark.parametrize("courses", [{}, {"C": Course(FIVE)}], ids=["none", "completed"])
@@ -413,15 +398,7 @@ def test_slot_table_adds_up_the_intervals() -> None:
     assert list(slots["phase"]) == ["weekly"] * 4 + ["fortnightly"] * 2 + ["monthly"] * 4
 
 
-def test_slot_table_goes_on_in_the_last_phase() -> None:
-    slots = slot_table([load_vocabulary().protocols["short_course"]], longest=7)
-    assert list(slots["slot"]) == [1, 2, 3, 4, 5, 6, 7]
-    assert list(slots["latest"]) == [0, 7, 14, 21, 28, 35, 42]
-
-
-def test_slot_table_never_cuts_a_protocol_short() -> None:
-    protocols = load_vocabulary().protocols.values()
-    assert slot_table(protocols, longest=3).groupby("protocol").size().to_dict() == {
-        "short_course": 5,
-        "weekly_to_monthly": 10,
-    }
+def test_slot_table_goes_on_in_the_last_phase_and_cuts_no_protocol_short() -> None:
+    slots = slot_table(load_vocabulary().protocols.values(), longest=7)
+    assert slots.groupby("protocol").size().to_dict() == {"short_course": 7, "weekly_to_monthly": 10}
+    assert list(slots.loc[slots["protocol"] == "short_course", "latest"]) == [0, 7, 14, 21, 28, 35, 42]

@@ -101,7 +101,7 @@ class Dataset:
 
     def _prepare(self, name: str, data: Any) -> nw.LazyFrame[Any]:
         schema = table_schema(name)
-        source = data if _numbered(data) else self.engine.frame(data)
+        source = data if _numbered(data) else self.engine.frame(data, table=name)
         columns = [column for column in source.columns if column != ROW]
         check_column_names(name, columns)
         for column in schema.required:

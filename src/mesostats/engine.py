@@ -123,18 +123,22 @@ class Engine:
             return lazy(self.keep(native))
         return lazy(native.cache())
 
-    def frame(self, data: Any) -> Any:
+    def frame(self, data: Any, *, table: str = "") -> Any:
         """Return the caller's frame as a relation with a row number, or as it is where it lives on Spark.
 
         Parameters
         ----------
         data
             A pandas, Polars or narwhals frame, a PyArrow table, a DuckDB relation, or a Spark DataFrame.
+        table
+            The table's name, for the message.
 
         Raises
         ------
         TypeError
             If it is none of these.
+        SchemaError
+            If two columns differ only in case: DuckDB would rename one of them silently.
         """
         native = nw.to_native(data, pass_through=True)
         if is_spark(native):
@@ -148,6 +152,7 @@ class Engine:
         if not isinstance(native, pa.Table):
             msg = f"a table is a pandas, Polars, PyArrow, DuckDB or Spark frame, found {type(data).__name__}"
             raise TypeError(msg)
+        check_column_names(table, native.column_names)
         return self.numbered(self.connection.from_arrow(native))
 
     def numbered(self, relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

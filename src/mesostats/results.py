@@ -6,7 +6,6 @@ import html
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from mesostats.errors import did_you_mean
@@ -74,12 +73,10 @@ def contract(frame: pd.DataFrame, groups: Sequence[str]) -> pd.DataFrame:
         frame = pd.DataFrame(columns=[*groups])
     columns = {name: frame[name].reset_index(drop=True) for name in groups}
     for name, kind in _KINDS.items():
-        given = (
-            frame[name].reset_index(drop=True)
-            if name in frame
-            else pd.Series(np.nan, index=range(len(frame)))
+        given = frame.get(name, pd.Series([None] * len(frame), dtype=object)).reset_index(drop=True)
+        columns[name] = (
+            given.astype(float) if kind == "number" else given.astype("string").fillna("").astype("str")
         )
-        columns[name] = given.astype(float) if kind == "number" else given.fillna("").astype("str")
     estimates = pd.DataFrame(columns)
     if estimates.duplicated([*groups, "estimand", "time"]).any():
         msg = "two rows estimate the same thing; one row is one estimate"

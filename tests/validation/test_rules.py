@@ -313,7 +313,7 @@ CELLS = [
     CELLS,
     ids=[f"{case[3]}-{case[0]}-{'-'.join(case[2])}-{place}" for place, case in enumerate(CELLS)],
 )
-def test_validate_names_the_defect_of_one_cell(  # noqa: PLR0913 - one row of the table above
+def test_validate_names_the_defect_of_one_cell(
     *,
     table: str,
     row: int,

@@ -13,7 +13,7 @@ import pyarrow as pa
 from mesostats.engine import ROW, TEXT, is_spark
 from mesostats.errors import did_you_mean
 from mesostats.schemas import table_schema
-from mesostats.validation.contracts import SchemaErrors, pandas_io, pandera
+from mesostats.validation.contracts import broken, pandera, schema_from
 from mesostats.validation.findings import LISTED, Finding, show
 from mesostats.validation.rules import RULES
 from mesostats.validation.tables import checked
@@ -70,8 +70,7 @@ def row_rules(clinic: Dataset, table: str) -> RowRules:
 @cache
 def _schema(rules: RowRules) -> pandera.DataFrameSchema:
     """Build the pandera schema of the columns that have anything to check."""
-    text = table_schema(rules.table).text
-    schema: pandera.DataFrameSchema = pandas_io.from_yaml(text)  # type: ignore[no-untyped-call]
+    schema = schema_from(table_schema(rules.table).text)
     for column, codes in rules.codes:
         allowed = pandera.Check.isin(codes)
         if column in schema.columns:
@@ -143,10 +142,9 @@ def failures(batches: Iterable[pd.DataFrame], rules: RowRules) -> Iterator[pd.Da
     types = {name: str(column.dtype) for name, column in schema.columns.items()}
     for batch in batches:
         typed = batch.reset_index(drop=True).astype(types)
-        try:
-            schema.validate(typed, lazy=True)
-        except SchemaErrors as error:
-            yield _cases(error.failure_cases, typed, table_schema(rules.table).key)
+        cases = broken(schema, typed)
+        if cases is not None:
+            yield _cases(cases, typed, table_schema(rules.table).key)
 
 
 def _cases(cases: pd.DataFrame, batch: pd.DataFrame, key: str | None) -> pd.DataFrame:

@@ -1,0 +1,66 @@
+# Python 3.11 or newer and make are all that this needs. `make report`, `make test`, `make lab`, `make bench`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+endif
+
+# make report DATA=folder MAPPING=name VOCABULARY=folder BY=arm CUTOFF=2024-12-31 OUT=reports ALLOW_ERRORS=1
+OUT ?= reports
+OPTIONS := $(if $(MAPPING),--mapping "$(MAPPING)") $(if $(VOCABULARY),--vocabulary "$(VOCABULARY)") \
+	$(if $(BY),--by "$(BY)") $(if $(CUTOFF),--cutoff "$(CUTOFF)") $(if $(ALLOW_ERRORS),--allow-errors)
+
+.PHONY: report lab test check bench coverage lock format clean
+
+report: $(VENV)/.installed
+	@$(BIN)/mesostats $(if $(DATA),report "$(DATA)" $(OPTIONS),demo) --out "$(OUT)"
+
+lab: $(VENV)/.installed
+	@$(BIN)/mesostats lab
+
+$(VENV)/.created:
+	@$(PYTHON) -c "import sys; sys.exit('mesostats needs Python 3.11 or newer, found ' + sys.version.split()[0] if sys.version_info < (3, 11) else 0)"
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Everything that guards the project.
+test: check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/nbstripout notebooks/*.ipynb
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/run.py
+
+# Coverage of the intervals that are the defaults, by simulation.
+coverage: $(VENV)/.installed
+	$(BIN)/python benchmarks/coverage.py
+
+# Pin all versions anew: for Python 3.11 and newer, on Linux, macOS and Windows.
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade
+lock: $(VENV)/.installed-dev
+	$(COMPILE) --extra build --output-file requirements.lock
+	$(COMPILE) --extra build --group dev --output-file requirements-dev.lock
+
+clean:
+	rm -rf build dist reports .mypy_cache .ruff_cache .pytest_cache .hypothesis src/*.egg-info
