@@ -69,7 +69,7 @@ def assert_retention_is_the_product_of_the_steps(clinic: Dataset, by: str | None
     np.testing.assert_allclose(curve[SHARED], table.loc[curve.index], rtol=1e-10)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(n=st.integers(1, 150), seed=st.integers(0, 10_000), back=st.integers(0, 600))
 def test_life_table_agrees_with_the_oracle(n: int, seed: int, back: int) -> None:
     clinic = simulate(n, seed=seed)

@@ -1,4 +1,4 @@
-"""Side effects and response of simulated clinics against a plain count in Python, and against the simulated truth."""
+"""Side effects and response of simulated clinics against a plain count in Python."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from mesostats.response import response
 from mesostats.results import ESTIMATE_COLUMNS
 from mesostats.schedule import course_states
 from mesostats.simulation import simulate
-from mesostats.simulation.scenario import load_scenario
 
 if TYPE_CHECKING:
     from mesostats.results import Result
@@ -64,12 +63,14 @@ def rough() -> Dataset:
     )
 
 
+@cache
 def records(clinic: Dataset, name: str) -> list[dict[str, Any]]:
     """Return a table's rows with None for what is missing."""
     frame = clinic.table(name)
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
+@cache
 def attended(clinic: Dataset) -> dict[str, list[tuple[Any, str]]]:
     """Return, a course, day and id of its attended sessions by the data cut, in order."""
     held = defaultdict(list)
@@ -165,16 +166,19 @@ def by_patient(
     return [float(hits[each]) for each in trials], [float(each) for each in trials.values()]
 
 
+ARM = ("arm",)
 CASES = [
-    (of, per, events, ("arm",))
-    for of in ("any", "term", "class", "severity", "serious", "related")
-    for per in ("patient", "session")
-    for events in ("first", "all")
-] + [
-    ("any", "patient", "first", ()),
-    ("severity", "patient", "first", ("sex", "indication")),
-    ("class", "session", "first", ("anaesthetic", "sex")),
+    *(("any", per, events, ARM) for per in ("patient", "session") for events in ("first", "all")),
+    *(("severity", per, events, ARM) for per in ("patient", "session") for events in ("first", "all")),
+    ("term", "patient", "first", ARM),
     ("term", "session", "all", ()),
+    ("class", "patient", "all", ()),
+    ("class", "session", "first", ("anaesthetic", "sex")),
+    ("serious", "patient", "first", ()),
+    ("serious", "session", "all", ARM),
+    ("related", "patient", "all", ARM),
+    ("related", "session", "first", ()),
+    ("severity", "patient", "first", ("sex", "indication")),
 ]
 
 
@@ -214,8 +218,14 @@ def assert_bounds_hold(found: Result) -> None:
 
 def test_rough_clinic_holds_what_is_tested() -> None:
     excluded = adverse_event_rates(rough(), per="session").spec["excluded_events"]
-    assert min(excluded.values()) >= 2
-    assert len(excluded) == 5  # too early, too late, after the cut, of courses not begun, without a session
+    assert set(excluded) == {
+        "no such course by the data cut",
+        "course without an attended session",
+        "onset after the data cut",
+        "onset before the first attended session",
+        "onset more than 60 days after the last attended session",
+        "no attended session to ascribe it to",
+    }
     assert set(rough().table("courses")["arm"].dropna()) == {"A", "B"}
 
 
@@ -317,83 +327,9 @@ def test_response_is_the_plain_count(by: tuple[str, ...], endpoint: int | None, 
 def test_response_denominators_are_nested_and_explained() -> None:
     found = response(rough(), by="indication")
     wide = found.estimates.pivot_table(index=found.groups, columns="estimand", values="denominator")
-    assert (wide.diff(axis="columns").iloc[:, 1:].notna()).all(axis=None)
     for smaller, larger in zip(ESTIMANDS[1:], ESTIMANDS, strict=False):
         assert (wide[smaller] <= wide[larger]).all()
     for row in found.estimates.to_dict("records"):
         rows = found.explain(**{name: row[name] for name in (*found.groups, "estimand")})
         assert rows["in_numerator"].sum() == row["numerator"]
         assert rows["in_denominator"].sum() == row["denominator"]
-
-
-# --- truth ------------------------------------------------------------------------------------------------------------
-
-
-@cache
-def followed(scenario: str) -> Dataset:
-    """Return 20,000 patients who were all followed to the end, none of them treated with a bad lot."""
-    source = load_scenario(scenario)
-    calendar = source.calendar.model_copy(update={"follow_up_days": 800})
-    return simulate(
-        20_000, seed=11, scenario=source.model_copy(update={"calendar": calendar, "bad_lot": None})
-    )
-
-
-def true(clinic: Dataset, quantity: str) -> pd.DataFrame:
-    assert clinic.truth is not None
-    return clinic.truth[clinic.truth["quantity"] == quantity]
-
-
-def assert_recovered(rows: pd.DataFrame, value: pd.Series[float]) -> None:
-    """Estimates lie within four standard errors of the truth (at the truth, where an event is rare)."""
-    at_truth = np.sqrt(value * (1 - value) / rows["denominator"])
-    error = np.maximum(rows["std_error"], at_truth)
-    assert ((rows["estimate"] - value).abs() <= 4 * error).all()
-
-
-@pytest.mark.parametrize(
-    ("scenario", "quantity", "per", "estimand"),
-    [
-        ("typical", "event_per_session", "session", "session_proportion"),
-        ("textbook", "event_per_patient", "patient", "incidence_proportion"),
-    ],
-)
-@pytest.mark.parametrize("of", ["term", "any"])
-def test_truth_of_side_effects_is_recovered(
-    scenario: str, quantity: str, per: Any, estimand: str, of: Any
-) -> None:
-    clinic = followed(scenario)
-    truth = true(clinic, quantity).set_index("term")["value"]
-    rows = adverse_event_rates(clinic, of=of, per=per).estimates.query("estimand == @estimand")
-    rows = rows.assign(term="any") if of == "any" else rows
-    rows = rows.set_index("term").loc[truth.index.drop("any") if of == "term" else ["any"]]
-    assert_recovered(rows, truth[rows.index])
-    assert (rows["denominator"] > 10_000).all()
-
-
-@pytest.mark.parametrize(
-    ("scenario", "quantity", "estimand"),
-    [
-        ("textbook", "response", "response_treated"),  # nothing is missing
-        ("textbook", "response_completers", "response_completers"),
-        ("typical", "response_evaluable", "response_evaluable"),
-    ],
-)
-@pytest.mark.parametrize("by", [["indication"], ["indication", "arm"]])
-def test_truth_of_response_is_recovered(scenario: str, quantity: str, estimand: str, by: list[str]) -> None:
-    clinic = followed(scenario)
-    truth = true(clinic, quantity)
-    truth = truth[truth["arm"].notna() == ("arm" in by)].set_index(by)["value"]
-    rows = response(clinic, by=by).estimates.query("estimand == @estimand").set_index(by).loc[truth.index]
-    assert_recovered(rows, truth)
-    assert len(rows) == {1: 7, 2: 6}[len(by)]
-
-
-def test_missing_as_nonresponse_understates_and_observed_cases_overstate() -> None:
-    # Non-responders lose their endpoints more often: the truth lies between the two denominators.
-    clinic = followed("typical")
-    truth = true(clinic, "response")
-    truth = truth[truth["arm"].isna()].set_index("indication")["value"]
-    wide = response(clinic).estimates.pivot_table(index="indication", columns="estimand", values="estimate")
-    assert (wide["response_treated"] < truth).all()
-    assert (wide["response_evaluable"] > truth).all()

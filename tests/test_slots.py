@@ -292,7 +292,7 @@ course = st.builds(
 )
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(courses=st.lists(course, min_size=15, max_size=40), cut=st.integers(0, 130))
 def test_session_states_agree_with_the_oracle(courses: list[Course], cut: int) -> None:
     named = {f"C{place}": each for place, each in enumerate(courses)}

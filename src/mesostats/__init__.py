@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from mesostats.dropout import dropout_by_session, retention
     from mesostats.entries import ResponderRule
     from mesostats.errors import DataError, MappingError, MesostatsError, SchemaError, VocabularyError
+    from mesostats.handover import open_clinic
     from mesostats.mapping import draft, read
     from mesostats.plots import plot
-    from mesostats.reporting import open_clinic, report
+    from mesostats.reporting import report
     from mesostats.response import response
     from mesostats.results import Result
     from mesostats.schedule import course_states
@@ -53,7 +54,7 @@ _HOMES = {
     "dropout_by_session": "dropout",
     "estimators": "",
     "load_vocabulary": "vocabulary",
-    "open_clinic": "reporting",
+    "open_clinic": "handover",
     "plot": "plots",
     "read": "mapping",
     "report": "reporting",

@@ -71,7 +71,7 @@ def retention(
     Raises
     ------
     ValueError
-        If an argument is not one of those above, or ``by`` is not a column.
+        If an argument is not one of those above, or ``by`` is not a column or bears a name that the analysis needs.
 
     Notes
     -----
@@ -138,7 +138,13 @@ def dropout_by_session(
     Result
         ``time`` is the session number. Estimands: ``attendance`` (attended of those due), ``dropout_hazard`` (dropped
         out of those due), ``retention`` (cumulative). Unit: courses. ``n_missing``: ongoing courses that had come so
-        far and whose next session is not yet due (or not overdue by more than the grace).
+        far and whose next session is not yet due (or not overdue by more than the grace). Where nobody is due yet,
+        session 1 stands with NaN and a note.
+
+    Raises
+    ------
+    ValueError
+        If ``by`` is not a column or bears a name that the analysis needs, or ``conf_level`` is not between 0 and 1.
 
     Notes
     -----
@@ -156,8 +162,8 @@ def dropout_by_session(
     >>> import mesostats as ms
     >>> steps = ms.dropout_by_session(ms.simulate(200, seed=1))
     >>> row = steps.cell(estimand="attendance", time=1)
-    >>> int(row["denominator"])
-    200
+    >>> row["unit"], float(row["estimate"])  # a simulated course is in the data from its first session on
+    ('courses', 1.0)
     """
     columns = grouping(by, taken=_TAKEN)
     courses = started_courses(clinic, columns)

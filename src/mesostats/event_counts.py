@@ -6,7 +6,7 @@ kind. The sums over patients that clustered intervals need are built so that uni
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
@@ -27,6 +27,10 @@ TAKEN: Final = frozenset(
 """Names of columns that counting needs: none of them can be grouped by."""
 _RELATED: Final = ("possible", "probable", "related")
 _SEVERITIES: Final = ("mild", "moderate", "severe", "life_threatening", "fatal")
+_PLACED: Final = (
+    *("event_id", "patient_id", "course_id", "session_id", "onset"),
+    *("term", "severity", "serious", "related"),
+)
 _SCENARIOS: Final = ("main", "lower", "upper")
 
 
@@ -93,7 +97,7 @@ def _own(by: tuple[str, ...]) -> list[str]:
 
 def _heard(clinic: Dataset, counting: Counting, units: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Return the units with an emergent event of any kind: they were asked, or spoke up."""
-    events = emergent_events(clinic, replace(counting, of="any"))
+    events = emergent_events(clinic, counting)
     keys = [*counting.unit]
     if counting.per == "patient":
         courses = treated_courses(clinic, counting.by).select("course_id", *counting.by)
@@ -104,9 +108,9 @@ def _heard(clinic: Dataset, counting: Counting, units: nw.LazyFrame[Any]) -> nw.
 
 
 def emergent_events(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
-    """Return the treatment-emergent events of treated courses: ``patient_id, course_id, session_id`` and their kind."""
+    """Return the treatment-emergent events of treated courses, of any kind, with ``patient_id`` and the session's."""
     return clinic.derive(
-        f"emergent_events:{counting.of}:{counting.per}:{counting.follow_up_days}",
+        f"emergent_events:{counting.per}:{counting.follow_up_days}",
         lambda: _placed(_classified(clinic, counting).filter(nw.col("why") == ""), clinic, counting),
     )
 
@@ -115,7 +119,7 @@ def _classified(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
     """Return all events with the reason why one is not counted (``why``, empty where it is)."""
     courses = course_timeline(clinic).select("course_id", "patient_id", "first_day", "last_day")
     events = clinic.lazy("adverse_events").with_columns(onset=day_number(nw.col("onset_date")))
-    events = _kinds(events, clinic, counting).join(courses, on="course_id", how="left")
+    events = events.join(courses, on="course_id", how="left")
     onset = nw.col("onset")
     why = (
         nw.when(nw.col("patient_id").is_null())
@@ -161,7 +165,8 @@ def _classes(events: nw.LazyFrame[Any], clinic: Dataset) -> nw.LazyFrame[Any]:
 
 def _placed(events: nw.LazyFrame[Any], clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
     """Ascribe events without a session to the last attended session on or before their onset."""
-    events = events.select("event_id", "patient_id", "course_id", "session_id", "onset", KIND)
+    own = [name for name in ("term_class",) if name in clinic.columns("adverse_events")]
+    events = events.select(*_PLACED, *own)
     if counting.per == "patient":
         return events
     sessions = attended_sessions(clinic).select(
@@ -176,11 +181,11 @@ def _placed(events: nw.LazyFrame[Any], clinic: Dataset, counting: Counting) -> n
 
 def excluded_events(clinic: Dataset, counting: Counting) -> dict[str, int]:
     """Count the events that no rate counts, by reason."""
-    why = _classified(clinic, counting)
+    why = _kinds(_classified(clinic, counting), clinic, counting)
     if counting.per == "session":
         held = attended_sessions(clinic).select("session_id", held=nw.lit(1))
         unplaced = (
-            emergent_events(clinic, counting)
+            _kinds(emergent_events(clinic, counting), clinic, counting)
             .join(held, on="session_id", how="left")
             .filter(nw.col("held").is_null())
         )
@@ -197,7 +202,7 @@ def excluded_events(clinic: Dataset, counting: Counting) -> dict[str, int]:
 def hits(clinic: Dataset, units: nw.LazyFrame[Any], counting: Counting) -> nw.LazyFrame[Any]:
     """Return one row a group, unit and kind with at least one event: ``events`` counts them."""
     keys = [*counting.by, *counting.unit]
-    events = emergent_events(clinic, counting)
+    events = _kinds(emergent_events(clinic, counting), clinic, counting)
     if counting.per == "patient":
         courses = treated_courses(clinic, counting.by).select("course_id", *counting.by)
         joined = events.join(courses, on="course_id", how="inner")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ALL: Final = "_all"
 """The column that names the only row of a result without groups."""
 
-MISSING: Final = "–"
+MISSING: Final = "\N{EN DASH}"
 """What stands where a number could not be estimated."""
 
 _FEW_SERIES: Final = 4
@@ -68,18 +68,35 @@ def lay_out(result: Result) -> Layout:
     """
     frame = result.estimates
     frame = frame[~frame["estimand"].map(lambda name: _is_bound(name) or is_median(name))]
+    # The estimand to quote comes first; the sort is stable.
+    frame = frame.sort_values(
+        "estimand", key=lambda names: names.ne(result.spec.get("primary")), kind="stable"
+    )
     groups = result.groups
     if frame["time"].notna().any():
         return Layout(frame, groups, ["time"], ["estimand"], steps=True)
     if not groups:
         everyone = [f"All {unit}".strip() for unit in frame["unit"]]
         return Layout(frame.assign(**{ALL: everyone}), [], [ALL], ["estimand"], steps=False)
-    if frame["estimand"].nunique() > 1:
+    if len(frame["estimand"].unique()) > 1:
         return Layout(frame, groups[:-2], groups[-2:], ["estimand"], steps=False)
+    frame = _most_frequent_first(frame, groups, result)
     outer = groups[:-1]
     if outer and len(frame[outer].drop_duplicates()) <= _FEW_SERIES:
         return Layout(frame, [], groups[-1:], outer, steps=False)
     return Layout(frame, outer, groups[-1:], ["estimand"], steps=False)
+
+
+def _most_frequent_first(frame: pd.DataFrame, groups: list[str], result: Result) -> pd.DataFrame:
+    """Order the kinds of event by their largest estimate, each block by itself; other groups keep their order."""
+    if result.spec.get("arguments", {}).get("of") not in {"term", "class"}:
+        return frame
+    largest = frame.groupby(groups[-1], dropna=False)["estimate"].transform("max")
+    blocks = frame.groupby(groups[:-1], sort=False, dropna=False).ngroup() if groups[:-1] else 0
+    ordered = frame.assign(_largest=-largest, _block=blocks).sort_values(
+        ["_block", "_largest"], kind="stable"
+    )
+    return ordered.drop(columns=["_largest", "_block"])
 
 
 def bounds(result: Result, estimand: str) -> pd.DataFrame:
@@ -185,9 +202,9 @@ def readable(code: str) -> str:
 
 def _common_prefix(result: Result) -> str:
     """Return the word that all estimands of a result begin with: the title says it already."""
-    firsts = {name.split("_")[0] for name in result.estimates["estimand"]}
-    several = result.estimates["estimand"].nunique() > 1
-    return f"{firsts.pop()}_" if several and len(firsts) == 1 else ""
+    names = {name for name in result.estimates["estimand"] if not _is_bound(name)}
+    firsts = {name.split("_")[0] for name in names}
+    return f"{firsts.pop()}_" if len(names) > 1 and len(firsts) == 1 else ""
 
 
 def percentage(conf_level: float) -> str:
@@ -208,8 +225,8 @@ def amount(value: float, estimand: str) -> str:
     --------
     >>> amount(0.62541, "incidence_proportion"), amount(0.00021, "session_proportion"), amount(84.0, "median_retention")
     ('62.5', '<0.1', '84')
-    >>> amount(float("nan"), "retention")
-    '–'
+    >>> amount(float("nan"), "retention") == MISSING
+    True
     """
     if pd.isna(value):
         return MISSING
@@ -232,21 +249,34 @@ def with_interval(row: pd.Series[Any]) -> str:
     Returns
     -------
     str
-        ``"62.5 (51.0 to 72.7)"``; without the bracket where there is no interval.
+        The estimate, its limits in brackets; without the brackets where there is no interval.
     """
     estimate, low, high = (
         amount(row[name], row["estimand"]) for name in ("estimate", "conf_low", "conf_high")
     )
     if low == high == MISSING:
         return estimate
-    return f"{estimate} ({low} to {'not reached' if high == MISSING and is_median(row['estimand']) else high})"
+    if high == MISSING and is_median(row["estimand"]):
+        high = "not reached"
+    return f"{estimate} ({span(low, high)})"
+
+
+def span(low: str, high: str) -> str:
+    """Return a range: with a dash, or "to" where a dash would be read as a minus or joins words.
+
+    Examples
+    --------
+    >>> span("-1.0", "2.0"), span("70", "not reached"), len(span("51.0", "72.7"))
+    ('-1.0 to 2.0', '70 to not reached', 9)
+    """
+    return f"{low} to {high}" if low.startswith("-") or " " in high else f"{low}\N{EN DASH}{high}"
 
 
 def out_of(row: pd.Series[Any]) -> str:
     """Return numerator and denominator of one row of `Result.estimates`: ``"35/56"``."""
-    if pd.isna(row["denominator"]):
+    if pd.isna(row["numerator"]) or pd.isna(row["denominator"]):
         return MISSING
-    return f"{row['numerator']:,.6g}/{row['denominator']:,.6g}"
+    return f"{row['numerator']:,.12g}/{row['denominator']:,.12g}"
 
 
 def conf_level(result: Result) -> str:

@@ -22,6 +22,8 @@ from mesostats.layout import (
     lay_out,
     medians,
     out_of,
+    readable,
+    span,
     time_name,
     with_interval,
 )
@@ -55,7 +57,7 @@ def table(result: Result, *, title: str | None = None) -> GT:
     -------
     great_tables.GT
         n/N, estimate and interval a group; notes as footnotes; method, population and data cut beneath. What could not be
-        estimated is ``–`` with its footnote. A long curve shows a dozen of its times, and says so.
+        estimated is a dash with its footnote. A long curve shows a dozen of its times, and says so.
 
     Examples
     --------
@@ -82,7 +84,7 @@ def table(result: Result, *, title: str | None = None) -> GT:
     view = _footnoted(_headed(view, result, layout, cells), cells)
     for line in _source_notes(result, layout, cells):
         view = view.tab_source_note(line)
-    return _house_style(view)
+    return _house_style(view, _identity(result, title))
 
 
 def _cells(result: Result, layout: Layout) -> pd.DataFrame:
@@ -95,7 +97,7 @@ def _cells(result: Result, layout: Layout) -> pd.DataFrame:
         _count=[out_of(row) for _, row in frame.iterrows()],
         _value=[with_interval(row) for _, row in frame.iterrows()],
         _bounds=_bounds_texts(result, frame),
-        _missing=frame["n_missing"].map(lambda n: MISSING if pd.isna(n) else f"{n:,.0f}"),
+        _missing=_missing_texts(layout, frame),
         _p_value=frame["p_value"].map(_p_text),
         _p_adjusted=frame["p_adjusted"].map(_p_text),
     )
@@ -124,10 +126,20 @@ def _bounds_texts(result: Result, frame: pd.DataFrame) -> pd.Series[str]:
         own = frame[frame["estimand"].eq(estimand)]
         joined = own.merge(limits, on=result.groups, how="left") if result.groups else limits
         texts[own.index] = [
-            f"{amount(low, estimand)} to {amount(high, estimand)}"
+            span(amount(low, estimand), amount(high, estimand))
             for low, high in zip(joined["lower"], joined["upper"], strict=True)
         ]
     return texts
+
+
+def _missing_texts(layout: Layout, frame: pd.DataFrame) -> pd.Series[str]:
+    """Return the numbers missing; a number that stands in the row already is not repeated, nor are zeros throughout."""
+    known = frame["n_missing"]
+    repeated = frame.duplicated([*layout.sections, *layout.rows, "n_missing"]) & (
+        layout.series == ["estimand"]
+    )
+    shown = known.notna() & ~repeated & known.gt(0).any()
+    return known.map(lambda n: f"{n:,.0f}", na_action="ignore").where(shown, MISSING)
 
 
 def _p_text(p: float) -> str:
@@ -167,8 +179,8 @@ def _section_text(result: Result, layout: Layout, row: pd.Series[Any]) -> str:
     for column in layout.sections:
         found = found[found[column].eq(row[column])]
     for _, median in found.iterrows():
-        value = with_interval(median) if pd.notna(median["estimate"]) else median["note"] or "not reached"
-        text += f" – median, {time_name(result).lower()}s: {value}"
+        value = with_interval(median) if pd.notna(median["estimate"]) else "not reached"
+        text += f": median, {time_name(result).lower()}s: {value}"
     return text
 
 
@@ -216,7 +228,9 @@ def _source_notes(result: Result, layout: Layout, cells: pd.DataFrame) -> list[s
     if methods:
         notes.append("Method: " + "; ".join(methods) + ".")
     units = ", ".join(unit for unit in cells["unit"].unique() if unit)
-    population = "; ".join(f"{name}: {text}".rstrip(".") for name, text in spec.get("population", {}).items())
+    population = "; ".join(
+        f"{readable(name).lower()}: {text}".rstrip(".") for name, text in spec.get("population", {}).items()
+    )
     notes.append(f"n/N counts {units or 'units'}." + (f" Population: {population}." if population else ""))
     if cells["_bounds"].ne(MISSING).any():
         notes.append("Bounds: if none, or all, of those who were not asked had the event.")
@@ -234,8 +248,9 @@ def _identity(result: Result, title: str | None) -> str:
     return "table-" + hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
-def _house_style(view: GT) -> GT:
+def _house_style(view: GT, identity: str) -> GT:
     return view.tab_options(
+        table_additional_css=f"#{identity} td.gt_row {{ white-space: nowrap; }}",
         table_font_size="14px",
         table_margin_left="0px",
         heading_align="left",

@@ -39,10 +39,10 @@ class ValidationReport:
     Parameters
     ----------
     defects
-        One row a defect: ``table, row`` (of the source, from 1; missing where the engine keeps no order)``, key`` (the
-        row's id)``, rule, number`` (of the twelve defects that real exports carry)``, severity`` (error, warning,
-        info)``, column, found, action`` (what to do). Errors first, then by table and row. Of each rule and column the
-        first 1,000 rows are listed.
+        One row a defect: ``table``, ``row`` (of the source, from 1; missing where the engine keeps no order), ``key`` (the
+        row's id), ``rule``, ``number`` (of the twelve defects that real exports carry), ``severity`` (error, warning,
+        info), ``column``, ``found`` and ``action`` (what to do). Errors first, then by table and row. Of each rule and
+        column the first 1,000 rows are listed.
     counts
         One row a rule that found something: ``rule, number, severity, n, n_listed``; ``n`` counts all rows.
 
@@ -62,8 +62,8 @@ class ValidationReport:
     >>> report = validate(clinic)
     >>> report.ok
     False
-    >>> report.defects[["table", "row", "rule", "found"]].iloc[0].to_list()
-    ['sessions', 1, 'session_before_course', 'session on 2024-01-03, course agreed on 2024-01-08']
+    >>> report.defects[["table", "key", "rule", "found"]].iloc[0].to_list()
+    ['sessions', 'S1', 'session_before_course', 'session on 2024-01-03, course agreed on 2024-01-08']
     """
 
     defects: pd.DataFrame

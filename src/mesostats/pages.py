@@ -1,0 +1,132 @@
+"""A notebook → a page: executed in a fresh kernel, its code folded, nothing in it from the network."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbconvert.filters import markdown2html
+
+from mesostats.handover import VARIABLE
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+    from pathlib import Path
+
+_TIMEOUT: Final = 3600
+_ALTERNATIVE: Final = "Plot; its numbers stand in the table of the same name"
+_TABLE: Final = re.compile(r'<table class="gt_table".*?</table>', re.DOTALL)
+_REFERENCE: Final = re.compile(r' (id|headers|aria-labelledby)="([^"]*)"')
+_ANCHOR: Final = re.compile(r'<a class="anchor-link".*?</a>', re.DOTALL)
+_HEADING: Final = re.compile(r"<(h\d)[^>]*>")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One part of a report.
+
+    Parameters
+    ----------
+    name
+        The notebook's file name without its ending.
+    title
+        Its first heading.
+    html
+        A fragment.
+    failed
+        Whether the notebook stopped with an error.
+    """
+
+    name: str
+    title: str
+    html: str
+    failed: bool = False
+
+
+def notebooks() -> list[Traversable]:
+    """Return the shipped notebooks in their order."""
+    found = (each for each in (files("mesostats.notebooks")).iterdir() if each.name.endswith(".ipynb"))
+    return sorted(found, key=lambda each: each.name)
+
+
+def make_page(notebook: Traversable, folder: Path, tables: tuple[str, ...]) -> Page:
+    """Run a notebook on the clinic handed over in a folder, and make its page.
+
+    Parameters
+    ----------
+    notebook
+        The notebook's file.
+    folder
+        What `mesostats.handover.hand_over` wrote.
+    tables
+        The tables that the clinic has. A notebook that needs another one says so in place of its numbers.
+
+    Returns
+    -------
+    Page
+        Marked as failed, with the error's message, where a cell stopped.
+    """
+    name = notebook.name.removesuffix(".ipynb")
+    content = nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4)
+    title = content.cells[0].source.splitlines()[0].lstrip("# ")
+    absent = [need for need in content.metadata.get("mesostats", {}).get("needs", []) if need not in tables]
+    if absent:
+        text = (
+            f"This clinic has no table '{absent[0]}', which this part counts from: there is nothing to show."
+        )
+        return Page(name, title, f'<h1>{escape(title)}</h1><p class="absent">{escape(text)}</p>')
+    try:
+        client = NotebookClient(content, timeout=_TIMEOUT, kernel_name="python3", resources={})
+        client.execute(cwd=str(folder), env=os.environ | {VARIABLE: str(folder)})
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        return Page(name, title, _failure(title, error), failed=True)
+    return Page(name, title, _distinct("".join(_cell(each) for each in content.cells), name))
+
+
+def _failure(title: str, error: Exception) -> str:
+    message = (
+        f"{error.ename}: {error.evalue}" if isinstance(error, CellExecutionError) else type(error).__name__
+    )
+    return f'<h1>{escape(title)}</h1><p class="failed">This part could not be made. {escape(message)}</p>'
+
+
+def _cell(cell: Any) -> str:
+    if cell.cell_type == "markdown":
+        return _HEADING.sub(r"<\1>", _ANCHOR.sub("", markdown2html(cell.source)))
+    code = f"<details><summary>Show code</summary><pre>{escape(cell.source)}</pre></details>"
+    return code + "".join(_output(each) for each in cell.outputs)
+
+
+def _output(output: Any) -> str:
+    """Return the richest form of one output; what went to stderr is not for readers."""
+    if output.output_type == "stream":
+        return f"<pre>{escape(output.text)}</pre>" if output.name == "stdout" else ""
+    data = output.get("data", {})
+    if "text/html" in data:
+        return f'<div class="output">{data["text/html"]}</div>'
+    if "image/png" in data:
+        image = data["image/png"].replace("\n", "")
+        return f'<figure><img alt="{_ALTERNATIVE}" src="data:image/png;base64,{image}"></figure>'
+    return f"<pre>{escape(data.get('text/plain', ''))}</pre>"
+
+
+def _distinct(html: str, name: str) -> str:
+    """Make the ids inside each table its own: tables of one document must not share any."""
+    tables = iter(range(len(html)))
+
+    def renamed(table: re.Match[str]) -> str:
+        prefix = f"{name}-{next(tables)}-"
+
+        def own(found: re.Match[str]) -> str:
+            return f' {found[1]}="' + " ".join(prefix + each for each in found[2].split()) + '"'
+
+        return _REFERENCE.sub(own, table[0])
+
+    return _TABLE.sub(renamed, html)

@@ -1,0 +1,242 @@
+"""The report: the notebooks run on a clinic, joined into one HTML file that needs no network."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import platform
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from html import escape
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import narwhals as nw
+import pandas as pd
+from rich.console import Console
+from rich.progress import Progress
+
+from mesostats.adverse_events import adverse_event_rates
+from mesostats.dropout import retention
+from mesostats.engine import collect
+from mesostats.errors import DataError, MesostatsError
+from mesostats.handover import Opened, grouping, hand_over
+from mesostats.layout import labels_of, out_of, with_interval
+from mesostats.pages import Page, make_page, notebooks
+from mesostats.response import response
+from mesostats.validation import ValidationReport, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mesostats.dataset import Dataset
+    from mesostats.results import Result
+
+_TITLE: Final = "Clinic outcomes: response, side effects, dropout"
+_KERNELS: Final = 2
+_LIBRARIES: Final = ("mesostats", "duckdb", "narwhals", "numpy", "pandas", "pandera", "scipy", "statsmodels")
+_HEADLINES: Final[dict[str, Callable[..., Result]]] = {
+    "Responders, %": response,
+    "Patients with a side effect, %": adverse_event_rates,
+    "Still in treatment, %": retention,
+}
+
+
+class Built(NamedTuple):
+    """A report that was written, and the parts of it that could not be made."""
+
+    path: Path
+    failed: list[str]
+
+
+def report(
+    clinic: Dataset,
+    *,
+    out: str | Path = "reports",
+    by: str | Sequence[str] | None = None,
+    allow_errors: bool = False,
+) -> Path:
+    """Make the report of a clinic: data quality, response, side effects and dropout, in one HTML file.
+
+    Parameters
+    ----------
+    clinic
+        The clinic.
+    out
+        The folder that ``report.html`` is written to, whole or not at all; an earlier one is replaced.
+    by
+        Columns to group by; by default the indication, or the arm where all courses have one indication.
+    allow_errors
+        Make the report although the data have errors; its first page says so.
+
+    Returns
+    -------
+    pathlib.Path
+        The file. It loads nothing from the network; its last part says from which data and versions it was made.
+
+    Raises
+    ------
+    DataError
+        If the data have errors and ``allow_errors`` is false; nothing is written.
+    ValueError
+        If no table has a column of ``by``.
+    """
+    return build(clinic, out=out, by=by, allow_errors=allow_errors).path
+
+
+def build(
+    clinic: Dataset, *, out: str | Path, by: str | Sequence[str] | None = None, allow_errors: bool = False
+) -> Built:
+    """Make the report as `report` does, and tell which parts failed.
+
+    Returns
+    -------
+    Built
+        The file, and the names of the notebooks that stopped with an error; their parts hold its message.
+    """
+    opened = Opened(clinic, grouping(clinic, by), validate(clinic))
+    if not (opened.quality.ok or allow_errors):
+        _refuse(opened.quality)
+    with tempfile.TemporaryDirectory(prefix="mesostats-") as scratch:
+        folder = Path(scratch)
+        hand_over(opened, folder)
+        pages = _run(folder, clinic.names)
+        arguments = {"by": ", ".join(opened.by), "allow_errors": str(allow_errors)}
+        html = _document(opened, pages, _manifest(clinic, folder, arguments))
+    return Built(_write(html, Path(out)), [page.name for page in pages if page.failed])
+
+
+def _refuse(quality: ValidationReport) -> None:
+    try:
+        quality.raise_if_errors()
+    except DataError as error:
+        msg = f"no report was written: {error}; `mesostats validate` shows them, --allow-errors reports nevertheless"
+        raise DataError(msg) from None
+
+
+def _run(folder: Path, tables: tuple[str, ...]) -> list[Page]:
+    """Run the notebooks, a kernel each, two at a time."""
+    console = Console(stderr=True)
+    with (
+        Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
+        ThreadPoolExecutor(_KERNELS) as pool,
+    ):
+        found = notebooks()
+        pages = pool.map(lambda notebook: make_page(notebook, folder, tables), found)
+        return list(progress.track(pages, total=len(found), description="Running the notebooks"))
+
+
+def _document(opened: Opened, pages: list[Page], manifest: str) -> str:
+    template = Template((files("mesostats") / "report.html").read_text(encoding="utf-8"))
+    links = "".join(f'<li><a href="#{page.name}">{escape(page.title)}</a></li>' for page in pages)
+    return template.substitute(
+        title=_TITLE,
+        front=_front(opened, pages),
+        contents=links + '<li><a href="#manifest">Manifest</a></li>',
+        pages="".join(f'<section id="{page.name}">{page.html}</section>' for page in pages),
+        manifest=manifest,
+    )
+
+
+def _front(opened: Opened, pages: list[Page]) -> str:
+    """Return the first page: the clinic, its data quality, and the numbers to quote."""
+    clinic, by, quality = opened
+    sizes = {name: f"{_rows(clinic, name):,}" for name in clinic.names}
+    parts = [
+        f"<p>Data cut: <strong>{clinic.cutoff.isoformat()}</strong>. Grouped by {escape(', '.join(by))}.</p>"
+    ]
+    if not quality.ok:
+        text = "The data have errors. Every number below may be wrong; correct the errors and make the report anew."
+        parts.append(f'<p class="errors">{text}</p>')
+    parts += [
+        f'<p class="failed">The part "{escape(page.title)}" could not be made.</p>'
+        for page in pages
+        if page.failed
+    ]
+    parts += ["<h2>The clinic</h2>", _html_table(["Table", "Rows"], sizes.items())]
+    parts += ["<h2>Data quality</h2>", _quality(quality)]
+    parts += ["<h2>In numbers</h2>", *_headlines(clinic, by)]
+    return "\n".join(parts)
+
+
+def _rows(clinic: Dataset, name: str) -> int:
+    return int(collect(clinic.lazy(name).select(nw.len()))["len"].iloc[0])
+
+
+def _quality(quality: ValidationReport) -> str:
+    counts = quality.counts
+    if counts.empty:
+        return "<p>Validation found nothing.</p>"
+    rows = zip(counts["severity"], counts["rule"], counts["n"].map("{:,}".format), strict=True)
+    return _html_table(["Severity", "Rule", "Rows"], rows)
+
+
+def _headlines(clinic: Dataset, by: list[str]) -> list[str]:
+    """Return a table of the numbers to quote, one row a group, and what could not be counted."""
+    cells: dict[str, dict[str, str]] = {}
+    missing = []
+    for heading, analysis in _HEADLINES.items():
+        try:
+            result = analysis(clinic, by=by)
+        except (MesostatsError, ValueError) as error:
+            missing.append(f'<p class="absent">{escape(heading)}: {escape(str(error))}</p>')
+            continue
+        for group, text in _quoted(result, by):
+            texts = cells.setdefault(group, {})
+            texts[heading] = f"{texts[heading]}; {text}" if heading in texts else text
+    headings = [heading for heading in _HEADLINES if any(heading in row for row in cells.values())]
+    rows = [[group, *(row.get(heading, "") for heading in headings)] for group, row in cells.items()]
+    note = "<p>With 95 % interval and n/N; the parts below say who is counted, and how.</p>"
+    return [_html_table(["Group", *headings], rows), note, *missing]
+
+
+def _quoted(result: Result, by: list[str]) -> list[tuple[str, str]]:
+    """Return each group's number to quote: the primary estimand, a curve at its last time."""
+    rows = result.estimates[result.estimates["estimand"].eq(result.spec["primary"])]
+    if rows["time"].notna().any():
+        rows = rows.groupby(by, sort=False, dropna=False).tail(1)
+    return [(labels_of(result, by, row), _quotation(row)) for _, row in rows.iterrows()]
+
+
+def _quotation(row: Any) -> str:
+    where = "" if pd.isna(row["time"]) else f" at {row['time']:g}"
+    return f"{with_interval(row)}, {out_of(row)}{where}"
+
+
+def _html_table(head: Sequence[str], rows: Any) -> str:
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(str(each))}</td>" for each in row) + "</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{''.join(f'<th>{escape(each)}</th>' for each in head)}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _manifest(clinic: Dataset, folder: Path, arguments: Mapping[str, str]) -> str:
+    """Return what the report was made from: data, versions, arguments, time."""
+    now = dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")
+    tables = sorted((folder / "tables").glob("*.parquet"))
+    rows = [
+        ("Made", now),
+        ("Data cut", clinic.cutoff.isoformat()),
+        *arguments.items(),
+        ("Python", platform.python_version()),
+        *((name, version(name)) for name in _LIBRARIES),
+        *((f"sha256 of {path.stem}", hashlib.sha256(path.read_bytes()).hexdigest()) for path in tables),
+    ]
+    return '<div class="manifest">' + _html_table(["What", "Value"], rows) + "</div>"
+
+
+def _write(html: str, out: Path) -> Path:
+    """Write the file whole or not at all."""
+    out.mkdir(parents=True, exist_ok=True)
+    handle, scratch = tempfile.mkstemp(prefix=".mesostats-", suffix=".html", dir=out)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(html)
+        Path(scratch).chmod(0o644)
+        return Path(scratch).replace(out / "report.html")
+    finally:
+        Path(scratch).unlink(missing_ok=True)
