@@ -89,7 +89,7 @@ def clinic() -> Dataset:
 
 
 def test_dropout_by_session_by_hand(clinic: Dataset) -> None:
-    steps = dropout_by_session(clinic, by="arm")
+    steps = dropout_by_session(clinic, by="arm", follow_up="all")
     columns = ["time", "numerator", "denominator", "n_missing", "estimate"]
     # Session 1: five came, the fourth course was lost; the fifth is not due. Session 2: the sixth is lost. Session 3: the
     # seventh was completed before. Session 4: the second is lost, the third not due.
@@ -110,7 +110,7 @@ def test_dropout_by_session_by_hand(clinic: Dataset) -> None:
 
 
 def test_dropout_by_session_shows_a_group_in_which_nobody_is_due(clinic: Dataset) -> None:
-    rows = dropout_by_session(clinic, by="arm").estimates.query("arm == 'B'")
+    rows = dropout_by_session(clinic, by="arm", follow_up="all").estimates.query("arm == 'B'")
     assert sorted(rows["estimand"]) == sorted(ESTIMANDS)
     assert rows[["time", "denominator", "n_missing"]].to_numpy().tolist() == [[1, 0, 2]] * 3
     assert rows[["estimate", "conf_low", "conf_high"]].isna().all(axis=None)
@@ -118,13 +118,13 @@ def test_dropout_by_session_shows_a_group_in_which_nobody_is_due(clinic: Dataset
 
 
 def test_dropout_by_session_shows_those_without_a_group(clinic: Dataset) -> None:
-    steps = dropout_by_session(clinic, by="arm")
+    steps = dropout_by_session(clinic, by="arm", follow_up="all")
     found = numbers(steps, "attendance", ["time", "numerator", "denominator"], arm=NOT_RECORDED)
     assert found == [[session, 1, 1] for session in range(1, 6)]
 
 
 def test_retention_by_session_by_hand(clinic: Dataset) -> None:
-    kept = retention(clinic, by="arm", time="session")
+    kept = retention(clinic, by="arm", time="session", follow_up="all")
     # The fifth course of arm A is censored at 0: seven at risk there. Its curve falls to 1/2 or below at session 4.
     found = numbers(kept, "retention", ["time", "numerator", "denominator"], arm="A")
     assert found == [[0, 0, 7], [1, 1, 6], [2, 1, 5], [3, 0, 3], [4, 1, 2], [5, 0, 1]]
@@ -148,7 +148,7 @@ def test_retention_by_session_by_hand(clinic: Dataset) -> None:
     ],
 )
 def test_retention_by_day_by_hand(clinic: Dataset, rule: Any, expected: list[list[float]]) -> None:
-    kept = retention(clinic, by="arm", time="day", dropout_date=rule)
+    kept = retention(clinic, by="arm", time="day", dropout_date=rule, follow_up="all")
     found = numbers(kept, "retention", ["time", "numerator", "denominator", "estimate"], arm="A")
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     assert set(kept.estimates.query("arm == 'A'")["n_missing"]) == {2}
@@ -158,7 +158,7 @@ def test_retention_by_day_by_hand(clinic: Dataset, rule: Any, expected: list[lis
 
 
 def test_retention_by_day_without_a_treated_course(clinic: Dataset) -> None:
-    rows = retention(clinic, by="arm", time="day").estimates.query("arm == 'B'")
+    rows = retention(clinic, by="arm", time="day", follow_up="all").estimates.query("arm == 'B'")
     assert list(rows["estimand"]) == ["retention", "median_retention"]
     assert rows["estimate"].isna().all()
     assert rows["n_missing"].tolist() == [2, 2]
@@ -170,7 +170,9 @@ def test_retention_by_day_censors_at_the_cut_while_the_window_is_open() -> None:
     # has closed, and the grace has not: kept for 102 - 90 = 12 days, and nothing is known after that.
     clinic = make_clinic([{"days": [90, 95], "start_date": 90}])
     for cut, days in ((96, 6), (110, 12)):
-        kept = retention(clinic.with_cutoff(str(date(cut))), time="day", dropout_date="first_missed")
+        kept = retention(
+            clinic.with_cutoff(str(date(cut))), time="day", dropout_date="first_missed", follow_up="all"
+        )
         assert numbers(kept, "retention", ["time", "numerator", "denominator"]) == [[days, 0, 1]]
 
 
@@ -205,7 +207,7 @@ def test_retention_agrees_with_r(course: Callable[[int, int], Row], arguments: d
         {**course(int(time), int(event)), "protocol": None, "start_date": 0}
         for time, event in freireich()[["time", "event"]].to_numpy()
     ]
-    kept = retention(make_clinic(rows), **arguments)
+    kept = retention(make_clinic(rows), follow_up="all", **arguments)
     expected = pd.read_csv(REFERENCE / "kaplan_meier.csv").query(
         "set == 'freireich' and conf_type == 'log-log' and conf_level == 0.95"
     )
@@ -296,43 +298,43 @@ def test_no_course_at_all() -> None:
 
 def test_all_completed() -> None:
     clinic = make_clinic([{"days": [1, 3, 5, 7, 9], "start_date": 1}] * 8)
-    steps = dropout_by_session(clinic)
+    steps = dropout_by_session(clinic, follow_up="all")
     assert numbers(steps, "retention", ["time", "estimate", "numerator", "denominator"]) == [
         [session, 1, 0, 8] for session in range(1, 6)
     ]
     # Nobody of 8: Wilson's upper limit is z²/(n + z²) with z = 1.959964.
     upper = [row[0] for row in numbers(steps, "dropout_hazard", ["conf_high"])]
     assert upper == pytest.approx([1.959963984540054**2 / (8 + 1.959963984540054**2)] * 5, rel=1e-12)
-    kept = retention(clinic, time="day")
+    kept = retention(clinic, time="day", follow_up="all")
     assert numbers(kept, "retention", ["time", "estimate", "denominator"]) == [[8, 1, 8]]
     assert np.isnan(kept.cell(estimand="median_retention")["estimate"])
 
 
 def test_all_dropped_out_before_the_first_session() -> None:
     clinic = make_clinic([{"days": [], "start_date": 1}] * 4)
-    steps = dropout_by_session(clinic)
+    steps = dropout_by_session(clinic, follow_up="all")
     assert numbers(steps, "attendance", ["time", "estimate", "numerator", "denominator"]) == [[1, 0, 0, 4]]
     assert numbers(steps, "retention", ["time", "estimate"]) == [[1, 0]]
-    kept = retention(clinic, time="session")
+    kept = retention(clinic, time="session", follow_up="all")
     assert numbers(kept, "median_retention", ["estimate"]) == [[1]]
-    days = retention(clinic, time="day").estimates
+    days = retention(clinic, time="day", follow_up="all").estimates
     assert days["estimate"].isna().all()
     assert days["n_missing"].tolist() == [4, 4]
 
 
 def test_one_course_that_dropped_out_after_the_first_session() -> None:
     clinic = make_clinic([{"days": [2], "start_date": 1}])
-    steps = dropout_by_session(clinic)
+    steps = dropout_by_session(clinic, follow_up="all")
     assert numbers(steps, "dropout_hazard", ["time", "estimate", "denominator"]) == [[1, 0, 1], [2, 1, 1]]
     # Last seen on the day of the first session; its second window closed 7 days later.
     for rule, day in (("last_attended", 0), ("first_missed", 7)):
-        kept = retention(clinic, time="day", dropout_date=rule)  # type: ignore[arg-type]
+        kept = retention(clinic, time="day", dropout_date=rule, follow_up="all")  # type: ignore[arg-type]
         assert numbers(kept, "retention", ["time", "estimate"]) == [[day, 0]]
 
 
 def test_before_the_first_session_nobody_is_lost(clinic: Dataset) -> None:
     # On day 10 one course has been agreed and begun; all others begin later.
-    early = dropout_by_session(clinic.with_cutoff(str(date(10))))
+    early = dropout_by_session(clinic.with_cutoff(str(date(10))), follow_up="all")
     assert numbers(early, "attendance", ["time", "numerator", "denominator"]) == [[1, 1, 1]]
     assert numbers(early, "dropout_hazard", ["numerator"]) == [[0]]
 

@@ -43,7 +43,7 @@ def naive_life_table(states: pd.DataFrame) -> list[tuple[int, int, int, int]]:
 
 
 def observed_life_table(clinic: Dataset) -> list[tuple[int, ...]]:
-    estimates = dropout_by_session(clinic).estimates
+    estimates = dropout_by_session(clinic, follow_up="all").estimates
     came, lost, kept = (
         estimates[estimates["estimand"] == name] for name in ("attendance", "dropout_hazard", "retention")
     )
@@ -121,6 +121,6 @@ def test_dropout_by_session_finds_the_truth(simulated: Dataset, by: str, estiman
 
 def test_everybody_attends_the_first_session_in_these_clinics(simulated: Dataset) -> None:
     # A simulated course enters the data with its first session; those whose agreement alone lies before the cut wait.
-    first = dropout_by_session(simulated).cell(estimand="attendance", time=1)
+    first = dropout_by_session(simulated, follow_up="all").cell(estimand="attendance", time=1)
     assert first["estimate"] == 1
     assert first["denominator"] == (course_states(simulated)["attended"] > 0).sum()

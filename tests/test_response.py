@@ -252,7 +252,7 @@ def test_an_instrument_named_twice_counts_once() -> None:
     pd.testing.assert_frame_equal(twice.estimates, response(clinic(), by="arm", instrument="masi").estimates)
 
 
-@pytest.mark.parametrize("column", ["state", "phase", "attended"])
+@pytest.mark.parametrize("column", ["state", "attended"])
 def test_grouping_on_a_column_named_as_one_of_the_timeline(column: str) -> None:
     courses = tables()["courses"].rename(columns={"arm": column})
     found = response(clinic(courses=courses), by=column, instrument="masi")

@@ -10,18 +10,29 @@ import pandas as pd
 
 from mesostats.engine import collect
 from mesostats.estimators import discrete_hazard, kaplan_meier, proportion, quantile
+from mesostats.follow_up import with_follow_up
 from mesostats.populations import POPULATIONS, group_sizes, grouping, labels, started_courses
 from mesostats.results import Result, contract, stack
-from mesostats.schedule import TIMELINE_COLUMNS, cutoff_day
+from mesostats.schedule import TIMELINE_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from mesostats.dataset import Dataset
+    from mesostats.follow_up import FollowUp
 
 DropoutDate = Literal["last_attended", "first_missed"]
 
-_TAKEN: Final = {*TIMELINE_COLUMNS, "time", "event", "excluded", "courses"} - {
+_TAKEN: Final = {
+    *TIMELINE_COLUMNS,
+    "time",
+    "event",
+    "excluded",
+    "courses",
+    "reached",
+    "outcome",
+    "horizon",
+} - {
     "course_id",
     "patient_id",
     "protocol",
@@ -42,6 +53,7 @@ def retention(
     by: str | Sequence[str] | None = None,
     time: Literal["session", "day"] = "session",
     dropout_date: DropoutDate = "last_attended",
+    follow_up: FollowUp = "settled",
     conf_level: float = 0.95,
 ) -> Result:
     """Estimate how many courses are kept, session by session or day by day (Kaplan-Meier).
@@ -58,6 +70,9 @@ def retention(
     dropout_date
         With days: a course drops out on the day of its ``last_attended`` session, or on the day on which the window of
         its ``first_missed`` session closed (or its recorded end, where that came before).
+    follow_up
+        ``settled``: only sessions whose window and grace were over by the data cut, for whoever came and whoever did not
+        (see `mesostats.follow_up`); ``all``: all that was recorded by the cut, which is optimistic while courses go on.
     conf_level
         Two-sided confidence level.
 
@@ -95,7 +110,9 @@ def retention(
     columns = grouping(by, taken=_TAKEN)
     _check(time, ("session", "day"), "time")
     _check(dropout_date, ("last_attended", "first_missed"), "dropout_date")
-    courses = _timed(clinic, columns, time, dropout_date)
+    _check(follow_up, ("settled", "all"), "follow_up")
+    courses = with_follow_up(started_courses(clinic, columns), clinic, follow_up)
+    courses = _by_session(courses) if time == "session" else _by_day(courses, dropout_date)
     counts = collect(
         courses.filter(nw.col("excluded") == "").group_by(*columns, "time", "event").agg(courses=nw.len())
     )
@@ -108,7 +125,13 @@ def retention(
             rows.assign(**dict(zip(columns, group, strict=True)), n_missing=size - int(own["courses"].sum()))
         )
     estimates = contract(stack(frames).assign(unit="courses"), columns)
-    arguments = {"by": list(columns), "time": time, "dropout_date": dropout_date, "conf_level": conf_level}
+    arguments: dict[str, Any] = {
+        "by": list(columns),
+        "time": time,
+        "dropout_date": dropout_date,
+        "follow_up": follow_up,
+    }
+    arguments |= {"conf_level": conf_level}
     spec = _spec(clinic, "retention", _TITLES[time], arguments, columns)
     return Result(estimates, spec, lambda cell: _explain_retention(courses, columns, cell))
 
@@ -120,7 +143,11 @@ _TITLES: Final = {
 
 
 def dropout_by_session(
-    clinic: Dataset, *, by: str | Sequence[str] | None = None, conf_level: float = 0.95
+    clinic: Dataset,
+    *,
+    by: str | Sequence[str] | None = None,
+    follow_up: FollowUp = "settled",
+    conf_level: float = 0.95,
 ) -> Result:
     """Estimate, at each step of the schedule, how many of those due came, dropped out, and are kept.
 
@@ -130,6 +157,8 @@ def dropout_by_session(
         A data set.
     by
         Columns of patients or courses.
+    follow_up
+        ``settled`` sessions only, or ``all``; see `retention`.
     conf_level
         Two-sided confidence level.
 
@@ -166,40 +195,47 @@ def dropout_by_session(
     ('courses', 1.0)
     """
     columns = grouping(by, taken=_TAKEN)
-    courses = started_courses(clinic, columns)
-    counts = collect(courses.group_by(*columns, "attended", "state").agg(courses=nw.len()))
+    _check(follow_up, ("settled", "all"), "follow_up")
+    courses = with_follow_up(started_courses(clinic, columns), clinic, follow_up)
+    counts = collect(courses.group_by(*columns, "reached", "outcome").agg(courses=nw.len()))
     frames = []
     for group, _ in _groups(courses, columns):
         steps = _steps(_of_group(counts, columns, group))
         frames.append(_step_rows(steps, conf_level).assign(**dict(zip(columns, group, strict=True))))
     estimates = contract(stack(frames).assign(unit="courses"), columns)
-    arguments = {"by": list(columns), "conf_level": conf_level}
+    arguments = {"by": list(columns), "follow_up": follow_up, "conf_level": conf_level}
     title = "Dropout at each session of the schedule"
     spec = _spec(clinic, "dropout_by_session", title, arguments, columns)
     return Result(estimates, spec, lambda cell: _explain_step(courses, columns, cell))
 
 
-def _timed(clinic: Dataset, columns: Sequence[str], time: str, dropout_date: str) -> nw.LazyFrame[Any]:
-    """Return started courses with ``time, event`` and why a course is not analysed (``excluded``)."""
-    courses = started_courses(clinic, columns)
-    dropped = nw.col("state") == "dropped_out"
-    event = nw.when(dropped).then(nw.lit(1)).otherwise(nw.lit(0))
-    if time == "session":
-        reached = nw.col("attended") + nw.when(dropped).then(nw.lit(1)).otherwise(nw.lit(0))
-        return courses.with_columns(time=reached, event=event, excluded=nw.lit(""))
-    last = nw.col("last_day")
+def _by_session(courses: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Add ``time`` in sessions, ``event`` and why a course is not analysed (``excluded``: none)."""
+    event = nw.when(nw.col("outcome") == "dropped_out").then(nw.lit(1)).otherwise(nw.lit(0))
+    return courses.with_columns(event=event, excluded=nw.lit("")).with_columns(
+        time=nw.col("reached") + nw.col("event")
+    )
+
+
+def _by_day(courses: nw.LazyFrame[Any], dropout_date: str) -> nw.LazyFrame[Any]:
+    """Add ``time`` in days since the first session, ``event`` and why a course is not analysed (``excluded``)."""
+    horizon, last = nw.col("horizon"), nw.col("last_day")
+    dropped, ongoing = nw.col("state") == "dropped_out", nw.col("state") == "ongoing"
     if dropout_date == "first_missed":
-        ongoing = nw.min_horizontal(nw.lit(cutoff_day(clinic)), nw.col("due_until")).cast(nw.Int64)
-        last = (
-            nw.when(dropped)
-            .then(nw.col("first_missed_day"))
-            .when(nw.col("state") == "ongoing")
-            .then(nw.max_horizontal(ongoing, nw.col("last_day")))
-            .otherwise(last)
-        )
-    untreated = nw.col("attended") == 0
-    excluded = nw.when(untreated).then(nw.lit("no attended session")).otherwise(nw.lit(""))
-    return courses.with_columns(time=last - nw.col("first_day"), event=event, excluded=excluded)
+        until = nw.max_horizontal(nw.min_horizontal(horizon, nw.col("due_until")).cast(nw.Int64), last)
+        last = nw.when(dropped).then(nw.col("first_missed_day")).when(ongoing).then(until).otherwise(last)
+    excluded = (
+        nw.when(nw.col("attended") == 0)
+        .then(nw.lit("no attended session"))
+        .when(nw.col("first_day") > horizon)
+        .then(nw.lit("began too shortly before the data cut: nothing is settled"))
+        .otherwise(nw.lit(""))
+    )
+    return courses.with_columns(
+        time=nw.min_horizontal(last, horizon) - nw.col("first_day"),
+        event=nw.when(dropped & (last <= horizon)).then(nw.lit(1)).otherwise(nw.lit(0)),
+        excluded=excluded,
+    )
 
 
 def _groups(courses: nw.LazyFrame[Any], columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], int]]:
@@ -247,8 +283,8 @@ def _median_row(curve: pd.DataFrame, conf_level: float, time: str) -> pd.DataFra
 
 def _steps(counts: pd.DataFrame) -> pd.DataFrame:
     """Return, a session number from 1: due, attended, dropped, not_yet_due."""
-    attended, courses = counts["attended"].to_numpy(int), counts["courses"].to_numpy(int)
-    dropped, ongoing = (counts["state"].eq(state).to_numpy() for state in ("dropped_out", "ongoing"))
+    attended, courses = counts["reached"].to_numpy(int), counts["courses"].to_numpy(int)
+    dropped, ongoing = (counts["outcome"].eq(state).to_numpy() for state in ("dropped_out", "ongoing"))
     last = int((attended + dropped).max(initial=1))
     steps = pd.DataFrame({"session": np.arange(1, last + 1)})
     came = [int(courses[attended >= k].sum()) for k in steps["session"]]
@@ -313,18 +349,18 @@ def _explain_step(
     courses: nw.LazyFrame[Any], columns: Sequence[str], cell: Mapping[str, Any]
 ) -> pd.DataFrame:
     """Return one row a course: due, and dropped out (or attended), at the cell's session."""
-    rows = _units(courses, columns, cell, ())
+    rows = _units(courses, columns, cell, ("reached", "outcome"))
     if "time" not in cell:
         msg = "name the session: explain(..., time=3)"
         raise ValueError(msg)
     session = int(cell["time"])
-    came = rows["attended"] >= session
-    lost = (rows["state"] == "dropped_out") & (rows["attended"] == session - 1)
+    came = rows["reached"] >= session
+    lost = (rows["outcome"] == "dropped_out") & (rows["reached"] == session - 1)
     due = came | lost
     why = np.select(
-        [due, rows["attended"] < session - 1, rows["state"] == "completed"],
-        ["", "did not come as far as this session", "completed before this session"],
-        default="not yet due, or not overdue by more than the grace",
+        [due, rows["reached"] < session - 1, rows["outcome"] == "completed"],
+        ["", "not known to have come as far as this session", "completed before this session"],
+        default="not settled by the data cut: the window and the grace were not over",
     )
     counted = came if cell.get("estimand") == "attendance" else lost
     return rows.assign(in_denominator=due, in_numerator=counted, excluded=why)

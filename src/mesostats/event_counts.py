@@ -101,7 +101,7 @@ def _heard(clinic: Dataset, counting: Counting, units: nw.LazyFrame[Any]) -> nw.
     keys = [*counting.unit]
     if counting.per == "patient":
         courses = treated_courses(clinic, counting.by).select("course_id", *counting.by)
-        events = events.join(courses, on="course_id", how="inner")
+        events = events.select("patient_id", "course_id").join(courses, on="course_id", how="inner")
         return events.group_by(*counting.by, *keys).agg(heard=nw.len())
     found = events.filter(~nw.col("session_id").is_null()).group_by("session_id").agg(heard=nw.len())
     return units.join(found, on="session_id", how="inner").select(*counting.by, *keys, "heard")
@@ -205,7 +205,7 @@ def hits(clinic: Dataset, units: nw.LazyFrame[Any], counting: Counting) -> nw.La
     events = _kinds(emergent_events(clinic, counting), clinic, counting)
     if counting.per == "patient":
         courses = treated_courses(clinic, counting.by).select("course_id", *counting.by)
-        joined = events.join(courses, on="course_id", how="inner")
+        joined = events.select("patient_id", "course_id", KIND).join(courses, on="course_id", how="inner")
     else:
         joined = events.select("session_id", KIND).join(units, on="session_id", how="inner")
     found = joined.group_by(*keys, KIND).agg(events=nw.len())

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import narwhals as nw
 import pandas as pd
 
-from mesostats.dataset import Dataset
 from mesostats.engine import collect
 from mesostats.mapping import read
 from mesostats.simulation import simulate
@@ -20,6 +19,7 @@ from mesostats.validation import ValidationReport, validate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mesostats.dataset import Dataset
     from mesostats.vocabulary import Vocabulary
 
 VARIABLE: Final = "MESOSTATS_CLINIC"

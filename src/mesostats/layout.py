@@ -69,9 +69,8 @@ def lay_out(result: Result) -> Layout:
     frame = result.estimates
     frame = frame[~frame["estimand"].map(lambda name: _is_bound(name) or is_median(name))]
     # The estimand to quote comes first; the sort is stable.
-    frame = frame.sort_values(
-        "estimand", key=lambda names: names.ne(result.spec.get("primary")), kind="stable"
-    )
+    frame = frame.assign(_later=frame["estimand"].ne(result.spec.get("primary", "")))
+    frame = frame.sort_values("_later", kind="stable").drop(columns="_later")
     groups = result.groups
     if frame["time"].notna().any():
         return Layout(frame, groups, ["time"], ["estimand"], steps=True)

@@ -178,10 +178,11 @@ def _counts_at_right(ax: Axes, series: _Series, row_of: pd.Series[Any], *, sever
     color = series.color if several else "0.3"
     head = f"n/N, {series.name.lower()}" if several else "n/N"
     ax.text(1.01, 1.0, head, transform=ax.transAxes, va="bottom", fontsize="x-small", color=color)
-    for index, row in series.rows.iterrows():
+    places = row_of[series.rows.index]
+    for place, (_, row) in zip(places, series.rows.iterrows(), strict=True):
         ax.text(
             1.01,
-            row_of[index],
+            place,
             out_of(row),
             transform=ax.get_yaxis_transform(),
             va="center",
@@ -243,7 +244,7 @@ def _numbers_at_risk(ax: Axes, series: list[_Series]) -> None:
     """Write beneath the axis how many are at risk just before each tick."""
     low, high = ax.get_xlim()
     ticks = [tick for tick in ax.get_xticks() if low <= tick <= high]
-    look = {
+    look: dict[str, Any] = {
         "xycoords": ax.get_xaxis_transform(),
         "textcoords": "offset points",
         "fontsize": "x-small",

@@ -46,6 +46,10 @@ _HEADLINES: Final[dict[str, Callable[..., Result]]] = {
 }
 
 
+class Refused(DataError):  # noqa: N818 - it names what happened
+    """No report was written, because the data have errors."""
+
+
 class Built(NamedTuple):
     """A report that was written, and the parts of it that could not be made."""
 
@@ -115,7 +119,7 @@ def _refuse(quality: ValidationReport) -> None:
         quality.raise_if_errors()
     except DataError as error:
         msg = f"no report was written: {error}; `mesostats validate` shows them, --allow-errors reports nevertheless"
-        raise DataError(msg) from None
+        raise Refused(msg) from None
 
 
 def _run(folder: Path, tables: tuple[str, ...]) -> list[Page]:

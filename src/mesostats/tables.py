@@ -79,7 +79,7 @@ def table(result: Result, *, title: str | None = None) -> GT:
         id=_identity(result, title),
     )
     view = view.tab_header(title=title or result.spec["title"])
-    heads = [heading(result, name) for name in layout.rows]
+    heads: list[Any] = [heading(result, name) for name in layout.rows]
     view = view.tab_stubhead(heads if len(heads) > 1 else heads[0])
     view = _footnoted(_headed(view, result, layout, cells), cells)
     for line in _source_notes(result, layout, cells):
@@ -116,20 +116,15 @@ def _thinned(layout: Layout) -> pd.DataFrame:
     return frame[kept] if blocks.size().max() > _MOST_STEPS else frame
 
 
-def _bounds_texts(result: Result, frame: pd.DataFrame) -> pd.Series[str]:
+def _bounds_texts(result: Result, frame: pd.DataFrame) -> list[str]:
     """Return the bounds of each estimate as text, where it has them."""
-    texts = pd.Series(MISSING, index=frame.index, dtype="str")
-    for estimand in frame["estimand"].unique():
-        limits = bounds(result, estimand)
-        if limits.empty:
-            continue
-        own = frame[frame["estimand"].eq(estimand)]
-        joined = own.merge(limits, on=result.groups, how="left") if result.groups else limits
-        texts[own.index] = [
-            span(amount(low, estimand), amount(high, estimand))
-            for low, high in zip(joined["lower"], joined["upper"], strict=True)
-        ]
-    return texts
+    limits = {
+        (estimand, *key): span(amount(low, estimand), amount(high, estimand))
+        for estimand in frame["estimand"].unique()
+        for *key, low, high in bounds(result, estimand).itertuples(index=False)
+    }
+    keys = frame[["estimand", *result.groups]].itertuples(index=False)
+    return [limits.get(tuple(key), MISSING) for key in keys]
 
 
 def _missing_texts(layout: Layout, frame: pd.DataFrame) -> pd.Series[str]:
@@ -138,7 +133,7 @@ def _missing_texts(layout: Layout, frame: pd.DataFrame) -> pd.Series[str]:
     repeated = frame.duplicated([*layout.sections, *layout.rows, "n_missing"]) & (
         layout.series == ["estimand"]
     )
-    shown = known.notna() & ~repeated & known.gt(0).any()
+    shown = known.notna() & ~repeated & bool(known.gt(0).any())
     return known.map(lambda n: f"{n:,.0f}", na_action="ignore").where(shown, MISSING)
 
 
@@ -191,7 +186,9 @@ def _headed(view: GT, result: Result, layout: Layout, cells: pd.DataFrame) -> GT
     for series, own in cells.groupby("_series"):
         first = own.iloc[0]
         parts = _parts(own)
-        names = {f"{series}{part}": _part_label(part, first["estimand"], level) for part in parts}
+        names: dict[str, Any] = {
+            f"{series}{part}": _part_label(part, first["estimand"], level) for part in parts
+        }
         is_primary = len(layout.frame["estimand"].unique()) > 1 and first["estimand"] == primary
         spanner = labels_of(result, layout.series, first) + (" (primary)" if is_primary else "")
         view = view.cols_label(cases=names).cols_align("right", columns=list(names))
@@ -212,7 +209,7 @@ def _part_label(part: str, estimand: str, level: str) -> str:
 def _footnoted(view: GT, cells: pd.DataFrame) -> GT:
     """Put each distinct note beneath the table, marked at every estimate that it belongs to."""
     for note, own in cells[cells["note"].ne("")].groupby("note", sort=False):
-        places = [
+        places: list[Any] = [
             loc.body(columns=f"{series}_value", rows=rows["_row"].tolist())
             for series, rows in own.groupby("_series")
         ]

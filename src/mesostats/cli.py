@@ -1,0 +1,229 @@
+"""The command line: one thin command a verb. Heavy modules are imported when a command runs, so that --help is quick."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib.metadata import version
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.status import Status
+
+    from mesostats.dataset import Dataset
+
+    _Verbs = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name for it
+
+_OK: Final = 0
+_DEFECTS: Final = 1
+_USAGE: Final = 2
+_DEMO_PATIENTS: Final = 500
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments
+        The words after ``mesostats``; those of the process by default.
+
+    Returns
+    -------
+    int
+        0; 1 where the data have errors or a part of a report could not be made; 2 where the command or its input
+        cannot be used.
+
+    Examples
+    --------
+    >>> main(["map"])
+    2
+    """
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    # Only what a command needs is loaded: DuckDB and pandas take most of a second.
+    from mesostats.errors import MesostatsError  # noqa: PLC0415
+
+    try:
+        return int(options.run(options))
+    except (MesostatsError, ValueError, OSError) as error:
+        message = " ".join(str(error).split())
+        sys.stderr.write(f"mesostats: {message}\n")
+        return _USAGE
+    except KeyboardInterrupt:
+        sys.stderr.write("mesostats: stopped\n")
+        return _USAGE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mesostats", description="From a clinic's export to outcome numbers: validate, analyse, report."
+    )
+    parser.add_argument("--version", action="version", version=version("mesostats"))
+    verbs = parser.add_subparsers(metavar="command", required=True)
+    _add_demo(verbs)
+    _add_simulate(verbs)
+    _add_map(verbs)
+    _add_validate(verbs)
+    _add_report(verbs)
+    lab = verbs.add_parser("lab", help="open the notebooks in JupyterLab")
+    lab.set_defaults(run=_lab)
+    return parser
+
+
+def _add_demo(verbs: _Verbs) -> None:
+    demo = verbs.add_parser(
+        "demo", help=f"simulate a clinic of {_DEMO_PATIENTS} patients and make its report"
+    )
+    demo.add_argument("--out", default="reports", help="folder of the report (default: reports)")
+    demo.set_defaults(run=_demo)
+
+
+def _add_simulate(verbs: _Verbs) -> None:
+    simulate = verbs.add_parser("simulate", help="write a simulated clinic's tables")
+    simulate.add_argument("n", type=int, help="how many patients")
+    simulate.add_argument(
+        "--seed", type=int, default=1, help="the same seed gives the same clinic (default: 1)"
+    )
+    simulate.add_argument("--out", default="clinic", help="folder of the tables (default: clinic)")
+    simulate.add_argument("--format", choices=["csv", "parquet"], default="csv", help="default: csv")
+    simulate.add_argument(
+        "--defects", action="store_true", help="plant one of each defect that real exports carry"
+    )
+    simulate.set_defaults(run=_simulate)
+
+
+def _add_map(verbs: _Verbs) -> None:
+    mapped = verbs.add_parser("map", help="bring a foreign export into the canonical tables")
+    mapped.add_argument("source", nargs="?", help="folder or file of the export")
+    mapped.add_argument("--mapping", help="mapping file, or the name of a shipped mapping")
+    mapped.add_argument("--out", default="clinic", help="folder of the tables (default: clinic)")
+    mapped.add_argument("--format", choices=["csv", "parquet"], default="csv", help="default: csv")
+    mapped.add_argument("--init", metavar="FILE", help="print a draft of a mapping for this file, and stop")
+    mapped.set_defaults(run=_map)
+
+
+def _add_validate(verbs: _Verbs) -> None:
+    validate = verbs.add_parser("validate", help="say what is wrong with the data, row by row")
+    _add_data(validate)
+    validate.add_argument("--html", metavar="FILE", type=Path, help="write the defects as HTML")
+    validate.add_argument("--csv", metavar="FILE", type=Path, help="write the defects as CSV")
+    validate.set_defaults(run=_validate)
+
+
+def _add_report(verbs: _Verbs) -> None:
+    report = verbs.add_parser("report", help="make the report: data quality, response, side effects, dropout")
+    _add_data(report)
+    report.add_argument("--by", help="columns to group by, separated by commas (default: indication)")
+    report.add_argument("--out", default="reports", help="folder of the report (default: reports)")
+    report.add_argument("--allow-errors", action="store_true", help="report although the data have errors")
+    report.set_defaults(run=_report)
+
+
+def _add_data(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("data", help="folder of the tables, or a workbook with a sheet a table")
+    verb.add_argument("--mapping", help="mapping file, or the name of a shipped mapping")
+    verb.add_argument("--vocabulary", help="overlay folder, or the name of a shipped overlay")
+    verb.add_argument("--cutoff", help="data-cut date, YYYY-MM-DD (default: the latest date in the data)")
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from mesostats.simulation import simulate  # noqa: PLC0415
+
+    return _write_report(simulate(_DEMO_PATIENTS, seed=1), options.out)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from mesostats.simulation import simulate  # noqa: PLC0415
+
+    with _waiting("Simulating"):
+        clinic = simulate(options.n, seed=options.seed, defects=options.defects)
+        folder = clinic.write(options.out, file_format=options.format)
+    return _say(folder)
+
+
+def _map(options: argparse.Namespace) -> int:
+    from mesostats.mapping import draft, read  # noqa: PLC0415
+
+    if options.init:
+        return _say(draft(options.init))
+    if not (options.source and options.mapping):
+        msg = "map needs an export and --mapping, or --init FILE for a draft of a mapping"
+        raise ValueError(msg)
+    with _waiting("Mapping"):
+        folder = read(options.source, mapping=options.mapping).write(options.out, file_format=options.format)
+    return _say(folder)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from mesostats.validation import validate  # noqa: PLC0415
+
+    with _waiting("Validating"):
+        found = validate(_read(options))
+    if options.csv:
+        found.to_csv(options.csv)
+    if options.html:
+        _write_page(found.to_html(), options.html)
+    _say(found.to_text())
+    return _OK if found.ok else _DEFECTS
+
+
+def _report(options: argparse.Namespace) -> int:
+    by = [name.strip() for name in options.by.split(",")] if options.by else None
+    return _write_report(_read(options), options.out, by=by, allow_errors=options.allow_errors)
+
+
+def _write_report(
+    clinic: Dataset, out: str, *, by: list[str] | None = None, allow_errors: bool = False
+) -> int:
+    from mesostats.reporting import Refused, build  # noqa: PLC0415
+
+    try:
+        built = build(clinic, out=out, by=by, allow_errors=allow_errors)
+    except Refused as error:
+        sys.stderr.write(f"mesostats: {error}\n")
+        return _DEFECTS
+    _say(built.path)
+    for name in built.failed:
+        sys.stderr.write(f"mesostats: the part '{name}' could not be made; the report says why\n")
+    return _DEFECTS if built.failed else _OK
+
+
+def _lab(_: argparse.Namespace) -> int:
+    import subprocess  # noqa: PLC0415
+
+    with as_file(files("mesostats.notebooks")) as folder:
+        command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder}"]
+        return subprocess.run(command, check=False).returncode  # noqa: S603 - nothing in it comes from outside
+
+
+def _read(options: argparse.Namespace) -> Dataset:
+    from mesostats.mapping import read  # noqa: PLC0415
+
+    return read(options.data, mapping=options.mapping, vocabulary=options.vocabulary, cutoff=options.cutoff)
+
+
+def _say(what: object) -> int:
+    sys.stdout.write(f"{what}\n")
+    return _OK
+
+
+def _write_page(fragment: str, path: Path) -> None:
+    """Write an HTML page whole or not at all."""
+    head = '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Defects</title></head><body>'
+    scratch = path.with_name(f".{path.name}.part")
+    scratch.write_text(f"{head}{fragment}</body></html>", encoding="utf-8")
+    scratch.replace(path)
+
+
+def _waiting(text: str) -> Status:
+    """Show on a terminal's stderr that work goes on."""
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console(stderr=True).status(text)
