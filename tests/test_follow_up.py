@@ -54,19 +54,19 @@ def make_clinic(courses: Sequence[dict[str, Any]], *, cut: int) -> Dataset:
     )
 
 
-# Short course: 5 sessions, the next within 7 days, a grace of 14: a session is settled 21 days after the one before.
+# Short course: 5 sessions, the next within 7 days, a grace of 14: a session is settled when more than 21 days after the one before are over.
 HAND = [
-    # cut on day 100; sessions on 70, 74, 78, 82, 86: settled when 0..78 + 21 <= 100; session 5 waits until 82 + 21 = 103.
+    # cut on day 100; session 5 waits until 82 + 21 = 103
     ({"start": 70, "days": [70, 74, 78, 82, 86]}, 4, "ongoing"),
     ({"start": 60, "days": [60, 64, 68, 72, 76]}, 5, "completed"),  # session 5: 72 + 21 = 93
     ({"start": 60, "days": [60, 64, 68]}, 3, "dropped_out"),  # session 4: 68 + 21 = 89
-    ({"start": 75, "days": [75, 79]}, 2, "dropped_out"),  # session 3: 79 + 21 = 100, on the cut: over
-    ({"start": 76, "days": [76, 80]}, 2, "ongoing"),  # session 3: 80 + 21 = 101
+    ({"start": 74, "days": [74, 78]}, 2, "dropped_out"),  # session 3: 78 + 21 = 99
+    ({"start": 75, "days": [75, 79]}, 2, "ongoing"),  # session 3: 79 + 21 = 100, on the cut: not over
     # recorded at once, yet whoever went on would not be counted: session 3 waits until 104
-    ({"start": 79, "days": [79, 83], "status": "discontinued", "end": 85}, 2, "ongoing"),
+    ({"start": 72, "days": [72, 83], "status": "discontinued", "end": 85}, 2, "ongoing"),
     ({"start": 90, "days": [90, 93]}, 0, "ongoing"),  # even session 1 waits: 90 + 21 = 111
-    ({"start": 80, "days": []}, 0, "ongoing"),  # session 1: 101
-    ({"start": 79, "days": []}, 0, "dropped_out"),  # session 1: 100
+    ({"start": 79, "days": []}, 0, "ongoing"),  # session 1: 100
+    ({"start": 78, "days": []}, 0, "dropped_out"),  # session 1: 99
     (
         {"start": 70, "days": [70, 74, 78], "status": "completed", "end": 79},
         3,
@@ -83,9 +83,9 @@ def test_settled_slots_by_hand() -> None:
     assert list(zip(found["reached"], found["outcome"], strict=True)) == expected
 
 
-@pytest.mark.parametrize(("cut", "outcome"), [(98, "completed"), (95, "completed"), (94, "ongoing")])
+@pytest.mark.parametrize(("cut", "outcome"), [(98, "completed"), (96, "completed"), (95, "ongoing")])
 def test_a_recorded_completion_is_settled_with_its_last_session(cut: int, outcome: str) -> None:
-    # Session 3 on day 78 is settled on 74 + 21 = 95; no fourth session is due after the completion.
+    # Session 3 on day 78 is settled after 74 + 21 = 95; no fourth session is due after the completion.
     clinic = make_clinic([HAND[-1][0]], cut=cut)
     found = collect(with_follow_up(started_courses(clinic, ()), clinic, "settled")).iloc[0]
     assert found["outcome"] == outcome
@@ -100,11 +100,11 @@ def test_all_takes_what_was_recorded() -> None:
 
 
 def test_retention_by_day_ends_at_the_horizon() -> None:
-    # Horizon: day 100 - 21 = 79. C1 and C2 are wholly before it; C0 (day 82 and on) is censored at 79 - 70 = 9 days; C3
-    # dropped out after day 79, on the horizon; C6 began after it.
+    # Horizon: day 100 - 21 - 1 = 78. C1 and C2 are wholly before it; C0 (day 82 and on) is censored at 78 - 70 = 8 days; C3
+    # dropped out after day 78, on the horizon; C6 began after it.
     clinic = make_clinic([HAND[place][0] for place in (0, 1, 2, 3, 6)], cut=100)
     rows = retention(clinic, time="day").explain()
-    assert rows["time"].tolist()[:4] == [9, 16, 8, 4]
+    assert rows["time"].tolist()[:4] == [8, 16, 8, 4]
     assert rows["event"].tolist()[:4] == [0, 0, 1, 1]
     assert rows["excluded"].tolist() == [
         "",
@@ -132,7 +132,7 @@ def naive(clinic: Dataset) -> list[tuple[str, int, str]]:
         anchors = [row["start_day"], *days]
         settled = 0
         for slot, anchor in enumerate(anchors, start=1):
-            if anchor + lag[row["protocol"], slot] > cut:
+            if anchor + lag[row["protocol"], slot] >= cut:
                 break
             settled = slot
         reached = min(len(days), settled)
@@ -152,9 +152,9 @@ def test_settled_slots_agree_with_the_oracle(seed: int, back: int) -> None:
 
 
 def test_settled_retention_finds_the_truth_where_all_is_optimistic() -> None:
-    # Cut one year after the first courses began: a third of the follow-up is near the cut.
+    # Cut half a year after the first courses began: most of the follow-up is near the cut.
     clinic = simulate(40_000, seed=2)
-    clinic = clinic.with_cutoff("2024-06-30")
+    clinic = clinic.with_cutoff("2023-12-31")
     true = clinic.truth[clinic.truth["quantity"] == "retention"].dropna(subset="protocol")
     true = true.astype({"session": float}).query("session > 1")
     errors = {}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mesostats.adverse_events import adverse_event_rates
-from mesostats.response import response
+from mesostats.responders import response
 from mesostats.simulation import simulate
 from mesostats.simulation.scenario import load_scenario
 

@@ -99,7 +99,7 @@ CASES = {
     "completed by record": Case(Course((10, 14, 20), **DONE, end=20), 3, "recorded_completed"),
     "completed by an undated record": Case(Course((96, CUT), **DONE), 2, "recorded_completed"),
     "came to all five": Case(Course(FIVE), 5, "all_attended"),
-    "came to all five, then discontinued": Case(Course(FIVE, **GONE, end=30), 5, "all_attended"),
+    "came to all five, then discontinued": Case(Course(FIVE, **GONE, end=30), 5, LEFT, 26, 30),
     # Slot 3 closes on 14 + 7 = 21; the record of day 16 came before, the one of day 40 did not.
     "gone before the window closed": Case(Course((10, 14), **GONE, end=16), 2, LEFT, 14, 16),
     "gone after the window closed": Case(Course((10, 14), **GONE, end=40), 2, LEFT, 14, 21),
@@ -249,10 +249,10 @@ def naive_state(course: Course, cut: int) -> State | None:
         due = (anchor + shortest, anchor + longest)
     if status == "completed":
         rule = "recorded_completed"
-    elif planned is not None and len(days) >= planned:
-        rule = "all_attended"
     elif status == "discontinued":
         rule = "recorded_discontinued"
+    elif planned is not None and len(days) >= planned:
+        rule = "all_attended"
     elif due is None:
         rule = "no_schedule"
     else:

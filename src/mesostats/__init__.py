@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mesostats.mapping import draft, read
     from mesostats.plots import plot
     from mesostats.reporting import report
-    from mesostats.response import response
+    from mesostats.responders import response
     from mesostats.results import Result
     from mesostats.schedule import course_states
     from mesostats.simulation import simulate
@@ -58,7 +58,7 @@ _HOMES = {
     "plot": "plots",
     "read": "mapping",
     "report": "reporting",
-    "response": "response",
+    "response": "responders",
     "retention": "dropout",
     "session_states": "slots",
     "simulate": "simulation",
@@ -102,7 +102,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(msg)
     if not _HOMES[name]:
         return import_module(f"mesostats.{name}")
-    # A function may bear the name of its module (response): the module's import must not hide it.
     value = getattr(import_module(f"mesostats.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

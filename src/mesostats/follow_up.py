@@ -2,7 +2,7 @@
 
 Whoever attends a session is in the data on that day; whoever stays away counts as lost only once the session's window and
 grace are over. Near the data cut the first are seen and the second are not yet, so that retention would look better than it
-is. A session is *settled* when its window and grace were over by the data cut, whatever happened.
+is. A session is *settled* when its window and grace were over before the data cut, whatever happened.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ def with_follow_up(courses: nw.LazyFrame[Any], clinic: Dataset, follow_up: Follo
         The courses with ``reached`` (attended sessions that count), ``outcome`` (completed, ongoing, dropped_out, as far
         as settled) and ``horizon`` (the last day on which a dropout would be known, since 1970-01-01).
     """
+    # Whoever came to all planned sessions has none left to drop out of, whatever was recorded afterwards.
+    came_to_all = (nw.col("attended") >= nw.col("planned")) & (nw.col("attended") > 0)
+    ended = nw.when(came_to_all).then(nw.lit("completed")).otherwise(nw.col("state"))
+    courses = courses.with_columns(state=ended)
     if follow_up == "all":
         return courses.with_columns(
             reached=nw.col("attended"), outcome=nw.col("state"), horizon=nw.lit(cutoff_day(clinic))
@@ -60,7 +64,7 @@ def with_follow_up(courses: nw.LazyFrame[Any], clinic: Dataset, follow_up: Follo
         .with_columns(
             reached=nw.min_horizontal(nw.col("attended"), settled).cast(nw.Int64),
             outcome=nw.when(nw.col("whole")).then(nw.col("state")).otherwise(nw.lit("ongoing")),
-            horizon=(cutoff_day(clinic) - nw.coalesce("longest_lag", nw.lit(0.0))).cast(nw.Int64),
+            horizon=(cutoff_day(clinic) - nw.coalesce(nw.col("longest_lag") + 1, nw.lit(0.0))).cast(nw.Int64),
         )
         .drop("open_slot", "longest_lag", "whole")
     )
@@ -102,7 +106,7 @@ def _open_slots(clinic: Dataset, lags: pd.DataFrame) -> nw.LazyFrame[Any]:
     waits = nw.concat([after, first], how="vertical")
     waits = waits.join(clinic.engine.small(lags, waits), on=["protocol", "slot"], how="inner")
     return (
-        waits.filter(nw.col("day") + nw.col("lag") > cut)
+        waits.filter(nw.col("day") + nw.col("lag") >= cut)
         .group_by("course_id")
         .agg(open_slot=nw.col("slot").min())
     )

@@ -130,6 +130,11 @@ def medians(result: Result) -> pd.DataFrame:
     return result.estimates[result.estimates["estimand"].map(is_median)]
 
 
+def is_curve(layout: Layout) -> bool:
+    """Tell whether a layout is a curve over time: its counts are those of one step, not of the share shown."""
+    return layout.steps and len(layout.frame["estimand"].unique()) == 1
+
+
 def is_median(estimand: str) -> bool:
     """Tell whether an estimand is the median of a time."""
     return estimand.startswith("median_")

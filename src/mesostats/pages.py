@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from dataclasses import dataclass
@@ -87,7 +88,8 @@ def make_page(notebook: Traversable, folder: Path, tables: tuple[str, ...]) -> P
         if os.name == "posix":
             manager = client.create_kernel_manager()
             manager.transport, manager.ip = "ipc", str(folder / name)  # patients' data cross no network port
-        client.execute(cwd=str(folder), env=os.environ | {VARIABLE: str(folder)})
+        environment = os.environ | {VARIABLE: str(folder)}
+        asyncio.run(client.async_execute(cwd=str(folder), env=environment))
     except (CellExecutionError, CellTimeoutError, RuntimeError) as error:
         return Page(name, title, _failure(title, error), failed=True)
     return Page(name, title, _distinct("".join(_cell(each) for each in content.cells), name))

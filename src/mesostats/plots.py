@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from mesostats.layout import (
     Layout,
     conf_level,
+    is_curve,
     is_share,
     label,
     labels_of,
@@ -85,7 +86,7 @@ def plot(result: Result, *, ax: Axes | None = None) -> Axes:
         ax = _new_axes(layout)
     if not layout.steps:
         _forest(ax, result, layout)
-    elif len(layout.frame["estimand"].unique()) == 1:
+    elif is_curve(layout):
         _curves(ax, result, layout)
     else:
         _points_by_session(ax, result, layout)

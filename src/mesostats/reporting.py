@@ -27,7 +27,7 @@ from mesostats.errors import DataError, MesostatsError
 from mesostats.handover import Opened, grouping, hand_over
 from mesostats.layout import labels_of, out_of, with_interval
 from mesostats.pages import Page, make_page, notebooks
-from mesostats.response import response
+from mesostats.responders import response
 from mesostats.validation import ValidationReport, validate
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def _headlines(clinic: Dataset, by: list[str]) -> list[str]:
             texts[heading] = f"{texts[heading]}; {text}" if heading in texts else text
     headings = [heading for heading in _HEADLINES if any(heading in row for row in cells.values())]
     rows = [[group, *(row.get(heading, "") for heading in headings)] for group, row in cells.items()]
-    note = "<p>With 95 % interval and n/N; the parts below say who is counted, and how.</p>"
+    note = "<p>With interval and n/N, or the session; the parts below say who is counted, and how.</p>"
     return [_html_table(["Group", *headings], rows), note, *missing]
 
 
@@ -206,9 +206,10 @@ def _quoted(result: Result, by: list[str]) -> list[tuple[str, str]]:
     return [(labels_of(result, by, row), _quotation(row)) for _, row in rows.iterrows()]
 
 
-def _quotation(row: Any) -> str:
-    where = "" if pd.isna(row["time"]) else f" at {row['time']:g}"
-    return f"{with_interval(row)}, {out_of(row)}{where}"
+def _quotation(row: pd.Series[Any]) -> str:
+    """Return one number to quote; at a time of a curve, n/N would be that step's alone."""
+    count = out_of(row) if pd.isna(row["time"]) else f"at {row['time']:g}"
+    return f"{with_interval(row)}, {count}"
 
 
 def _html_table(head: Sequence[str], rows: Any) -> str:

@@ -25,8 +25,8 @@ EPOCH = dt.date(1970, 1, 1)
 
 COURSE_RULES = {
     "recorded_completed": "recorded as completed",
-    "all_attended": "all planned sessions attended",
     "recorded_discontinued": "recorded as discontinued",
+    "all_attended": "all planned sessions attended",
     "no_schedule": "no protocol or start date: never overdue",
     "overdue": "next session overdue by more than the grace",
     "not_overdue": "next session not overdue by more than the grace",
@@ -208,10 +208,10 @@ def _with_state(courses: nw.LazyFrame[Any], clinic: Dataset) -> nw.LazyFrame[Any
     rule = (
         nw.when(nw.col("recorded") == "completed")
         .then(nw.lit("recorded_completed"))
-        .when(nw.col("attended") >= nw.col("planned"))
-        .then(nw.lit("all_attended"))
         .when(nw.col("recorded") == "discontinued")
         .then(nw.lit("recorded_discontinued"))
+        .when(nw.col("attended") >= nw.col("planned"))
+        .then(nw.lit("all_attended"))
         .when(overdue.is_null())
         .then(nw.lit("no_schedule"))
         .when(overdue > nw.col("grace"))
@@ -257,9 +257,9 @@ def course_states(clinic: Dataset) -> pd.DataFrame:
 
     Notes
     -----
-    The rules are asked in the order of `COURSE_RULES`. A course recorded as completed, or with all planned sessions
-    attended, is completed: whoever came to all of them has not dropped out, whatever was recorded afterwards. One
-    recorded as discontinued, or whose next session is overdue by more than the protocol's grace, has dropped out. One
+    The rules are asked in the order of `COURSE_RULES`. What the clinic recorded comes first: completed, or discontinued
+    (also after all planned sessions). Without a record, a course with all planned sessions attended is completed, and one
+    whose next session is overdue by more than the protocol's grace has dropped out. One
     that is not overdue, or has no protocol, is ongoing: it is censored. A record counts if its date is not after the
     data cut; one without a date counts unless the course has attended sessions after the cut.
 

@@ -16,6 +16,7 @@ from mesostats.layout import (
     bounds,
     conf_level,
     heading,
+    is_curve,
     is_share,
     label,
     labels_of,
@@ -189,6 +190,8 @@ def _headed(view: GT, result: Result, layout: Layout, cells: pd.DataFrame) -> GT
         names: dict[str, Any] = {
             f"{series}{part}": _part_label(part, first["estimand"], level) for part in parts
         }
+        if is_curve(layout) and "_count" in parts:
+            names[f"{series}_count"] = "events/at risk"
         is_primary = len(layout.frame["estimand"].unique()) > 1 and first["estimand"] == primary
         spanner = labels_of(result, layout.series, first) + (" (primary)" if is_primary else "")
         view = view.cols_label(cases=names).cols_align("right", columns=list(names))
@@ -224,11 +227,14 @@ def _source_notes(result: Result, layout: Layout, cells: pd.DataFrame) -> list[s
     methods = [method for method in cells["method"].unique() if method]
     if methods:
         notes.append("Method: " + "; ".join(methods) + ".")
+    count = "Events/at risk" if is_curve(layout) else "n/N"
     units = ", ".join(unit for unit in cells["unit"].unique() if unit)
     population = "; ".join(
         f"{readable(name).lower()}: {text}".rstrip(".") for name, text in spec.get("population", {}).items()
     )
-    notes.append(f"n/N counts {units or 'units'}." + (f" Population: {population}." if population else ""))
+    notes.append(
+        f"{count} counts {units or 'units'}." + (f" Population: {population}." if population else "")
+    )
     if cells["_bounds"].ne(MISSING).any():
         notes.append("Bounds: if none, or all, of those who were not asked had the event.")
     missing = label(result, "columns", "n_missing") if cells["_missing"].ne(MISSING).any() else ""

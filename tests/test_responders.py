@@ -11,7 +11,7 @@ import pytest
 from mesostats.dataset import Dataset
 from mesostats.errors import DataError, VocabularyError
 from mesostats.estimators import ClusterTotals, clustered_proportion, proportion
-from mesostats.response import response
+from mesostats.responders import response
 from mesostats.results import ESTIMATE_COLUMNS, Result
 from mesostats.vocabulary import ResponderRule
 

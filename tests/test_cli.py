@@ -1,0 +1,100 @@
+"""The command line: exit statuses and what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mesostats import reporting
+from mesostats.cli import main
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Path:
+    assert main(["simulate", "40", "--out", str(tmp_path / "clinic")]) == 0
+    return tmp_path / "clinic"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["validate", "--help"]])
+def test_help_ends_with_0(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    assert "mesostats" in capsys.readouterr().out or arguments == ["--version"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["cook"], ["simulate", "many"], ["map", "x"], ["validate", "no/such/folder"]]
+)
+def test_wrong_use_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_unreadable_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", str(tmp_path)]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("mesostats: ")
+    assert "patients" in lines[0]
+
+
+def test_simulate_writes_as_many_patients(clinic: Path) -> None:
+    assert len(pd.read_csv(clinic / "patients.csv")) == 40
+
+
+def test_simulate_refuses_to_overwrite(clinic: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "40", "--out", str(clinic)]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_validate_clean_data_ends_with_0(clinic: Path) -> None:
+    assert main(["validate", str(clinic)]) == 0
+
+
+def test_validate_defects_ends_with_1_and_writes_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, table, page = tmp_path / "clinic", tmp_path / "defects.csv", tmp_path / "defects.html"
+    assert main(["simulate", "500", "--defects", "--out", str(folder)]) == 0
+    assert main(["validate", str(folder), "--csv", str(table), "--html", str(page)]) == 1
+    assert set(pd.read_csv(table)["severity"]) == {"error", "warning"}
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert "error" in capsys.readouterr().out
+
+
+def test_report_of_data_with_errors_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "500", "--defects", "--out", str(tmp_path / "clinic")]) == 0
+    assert main(["report", str(tmp_path / "clinic"), "--out", str(tmp_path / "out")]) == 1
+    assert "--allow-errors" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_report_says_its_path(
+    clinic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reporting, "notebooks", list)
+    capsys.readouterr()
+    assert main(["report", str(clinic), "--by", "arm,sex", "--out", str(tmp_path / "out")]) == 0
+    assert Path(capsys.readouterr().out.strip()).is_file()
+
+
+def test_report_by_unknown_column_ends_with_2(
+    clinic: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(clinic), "--by", "armm", "--out", str(tmp_path / "out")]) == 2
+    assert "did you mean 'arm'" in capsys.readouterr().err
+
+
+def test_map_drafts_a_mapping(clinic: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["map", "--init", str(clinic / "patients.csv")]) == 0
+    assert "patient_id" in capsys.readouterr().out
+
+
+def test_map_brings_an_export_into_the_tables(tmp_path: Path) -> None:
+    export = Path(__file__).parent / "data" / "redcap"
+    assert main(["map", str(export), "--mapping", "redcap_example", "--out", str(tmp_path / "clinic")]) == 0
+    assert {"patients.csv", "courses.csv", "sessions.csv"} <= {
+        each.name for each in (tmp_path / "clinic").iterdir()
+    }
