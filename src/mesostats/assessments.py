@@ -107,7 +107,7 @@ def scored_courses(
     )
     courses = with_groups(courses.join(indications, on="course_id", how="inner"), clinic, by)
     suited = clinic.engine.small(_suited(courses, scorings), courses)
-    pairs = courses.join(suited, on="suits", how="inner")
+    pairs = clinic.engine.materialise(courses.join(suited, on="suits", how="inner"))
     assessed = _assessments(clinic, pairs)
     scored = (
         pairs.join(_baseline(assessed), on=["course_id", "instrument"], how="left")
@@ -161,8 +161,8 @@ def _assessments(clinic: Dataset, pairs: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]
 def _baseline(assessed: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     """Take the last assessment on or before the first attended session."""
     before = assessed.filter(nw.col("day") <= nw.col("first_day"))
-    last = nw.col("value").last(order_by=["day", "outcome_id"])
-    return before.group_by("course_id", "instrument").agg(baseline=last)
+    last = before.unique(["course_id", "instrument"], keep="last", order_by=["day", "outcome_id"])
+    return last.select("course_id", "instrument", baseline="value")
 
 
 def _at_endpoint(assessed: nw.LazyFrame[Any], endpoint: Endpoint) -> nw.LazyFrame[Any]:
@@ -173,8 +173,10 @@ def _at_endpoint(assessed: nw.LazyFrame[Any], endpoint: Endpoint) -> nw.LazyFram
     else:
         off = (nw.col("day") - nw.col("first_day") - endpoint.day).abs()
         inside = after.with_columns(distance=-off).filter(off <= endpoint.window)
-    nearest = nw.col("value").last(order_by=["distance", "day", "outcome_id"])
-    return inside.group_by("course_id", "instrument").agg(value=nearest)
+    order = ["distance", "day", "outcome_id"]
+    return inside.unique(["course_id", "instrument"], keep="last", order_by=order).select(
+        "course_id", "instrument", "value"
+    )
 
 
 def _due(endpoint: Endpoint, cutoff: int) -> nw.Expr:

@@ -14,7 +14,7 @@ import narwhals as nw
 import pandas as pd
 
 from mesostats.coding import Coder
-from mesostats.engine import ROW, TEXT, Engine, check_column_names, collect, identifier, literal, typed
+from mesostats.engine import ROW, Engine, check_column_names, collect, identifier, is_text, literal, typed
 from mesostats.errors import DataError, SchemaError, did_you_mean
 from mesostats.schemas import REQUIRED_TABLES, TABLES, table_schema
 from mesostats.vocabulary import Vocabulary, load_vocabulary
@@ -109,7 +109,7 @@ class Dataset:
                 msg = f"table '{name}' has no column '{column}'{did_you_mean(column, columns)}"
                 raise SchemaError(msg)
         frame = typed(source, schema.kinds)
-        if any(column.startswith(TEXT) for column in frame.collect_schema().names()):
+        if is_text(source, schema.kinds):
             frame = self.engine.materialise(frame)  # texts are parsed once, not in each query
         return self._coded(frame) if name == "adverse_events" else frame
 

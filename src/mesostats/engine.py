@@ -255,6 +255,14 @@ def typed(source: Any, kinds: Mapping[str, Kind]) -> nw.LazyFrame[Any]:
     return lazy(source.project(", ".join([*parts, ROW, *hidden])))
 
 
+def is_text(source: Any, kinds: Mapping[str, Kind]) -> bool:
+    """Return whether a relation holds texts that `typed` has to parse."""
+    if is_spark(source):
+        return False
+    found = dict(zip(source.columns, source.types, strict=True))
+    return any(str(found.get(name)) == "VARCHAR" for name, kind in kinds.items() if kind != "string")
+
+
 def _trimmed(name: str) -> str:
     column = identifier(name)
     return f"nullif(trim({column}), '') AS {column}"

@@ -61,62 +61,77 @@ def exposed_units(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
 
     ``known`` adds the units with a recorded event (any kind); where nobody ever recorded having asked, all are known.
     """
-    asked = nw.when(nw.col("adverse_events_asked") == "yes").then(nw.lit(1)).otherwise(nw.lit(0))
-    sessions = attended_sessions(clinic).with_columns(asked=asked)
+    population = _population(clinic, counting)
     if counting.per == "session":
-        courses = course_timeline(clinic).select("course_id", "patient_id")
+        asked = nw.when(nw.col("adverse_events_asked") == "yes").then(nw.lit(1)).otherwise(nw.lit(0))
+        sessions = attended_sessions(clinic).select("session_id", "course_id", asked=asked)
+        courses = population.select("course_id", "patient_id")
         units = with_groups(
-            sessions.select("session_id", "course_id", "asked").join(courses, on="course_id", how="inner"),
+            sessions.join(courses, on="course_id", how="inner"),
             clinic,
             counting.by,
             tables=("sessions", "courses", "patients"),
         )
     else:
-        by_course = sessions.group_by("course_id").agg(nw.col("asked").max())
-        courses = treated_courses(clinic, counting.by).select("course_id", "patient_id", *_own(counting.by))
-        units = (
-            courses.join(by_course, on="course_id", how="left")
-            .group_by(*counting.by, "patient_id")
-            .agg(nw.col("asked").max())
-        )
+        units = population.group_by(*counting.by, "patient_id").agg(nw.col("asked").max())
     units = units.select(*counting.by, *counting.unit, "asked")
-    heard = _heard(clinic, counting, units)
     keys = [*counting.by, *counting.unit]
-    units = clinic.engine.materialise(units.join(heard, on=keys, how="left"))
+    units = clinic.engine.materialise(
+        units.join(_heard(clinic, counting), on=_heard_by(counting), how="left").select(
+            *keys, "asked", "heard"
+        )
+    )
     unused = int(collect(units.select(asked=nw.col("asked").sum()))["asked"].fillna(0).iloc[0]) == 0
-    known = (nw.col("asked") == 1) | ~nw.col("heard").is_null()
+    known = (nw.col("asked") > 0) | ~nw.col("heard").is_null()
     return units.with_columns(
         known=nw.lit(1) if unused else nw.when(known).then(nw.lit(1)).otherwise(nw.lit(0)),
         unknown=nw.when(known).then(nw.lit(0)).otherwise(nw.lit(1)),
     ).drop("heard")
 
 
-def _own(by: tuple[str, ...]) -> list[str]:
-    return [column for column in by if column not in {"course_id", "patient_id"}]
+def _population(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
+    """Return the treated courses with their groups (of patients and courses only), computed once."""
+    by = counting.by if counting.per == "patient" else ()
+    asked = nw.when(nw.col("asked") > 0).then(nw.lit(1)).otherwise(nw.lit(0))
+    return clinic.derive(
+        f"treated_courses:{by}",
+        lambda: (
+            treated_courses(clinic, ())
+            .select("course_id", "patient_id", asked=asked)
+            .pipe(with_groups, clinic, by)
+        ),
+    )
 
 
-def _heard(clinic: Dataset, counting: Counting, units: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+def _heard_by(counting: Counting) -> list[str]:
+    return [*counting.by, "patient_id"] if counting.per == "patient" else ["session_id"]
+
+
+def _heard(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
     """Return the units with an emergent event of any kind: they were asked, or spoke up."""
     events = emergent_events(clinic, counting)
-    keys = [*counting.unit]
     if counting.per == "patient":
-        courses = treated_courses(clinic, counting.by).select("course_id", *counting.by)
+        courses = _population(clinic, counting).select("course_id", *counting.by)
         events = events.select("patient_id", "course_id").join(courses, on="course_id", how="inner")
-        return events.group_by(*counting.by, *keys).agg(heard=nw.len())
-    found = events.filter(~nw.col("session_id").is_null()).group_by("session_id").agg(heard=nw.len())
-    return units.join(found, on="session_id", how="inner").select(*counting.by, *keys, "heard")
+    return events.group_by(*_heard_by(counting)).agg(heard=nw.len())
 
 
 def emergent_events(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
     """Return the treatment-emergent events of treated courses, of any kind, with ``patient_id`` and the session's."""
-    return clinic.derive(
-        f"emergent_events:{counting.per}:{counting.follow_up_days}",
-        lambda: _placed(_classified(clinic, counting).filter(nw.col("why") == ""), clinic, counting),
-    )
+    events = _classified(clinic, counting).filter(nw.col("why") == "")
+    if counting.per == "patient":
+        return events
+    return clinic.derive(f"placed_events:{counting.follow_up_days}", lambda: _placed(events, clinic))
 
 
 def _classified(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
-    """Return all events with the reason why one is not counted (``why``, empty where it is)."""
+    """Return all events with the reason why one is not counted (``why``, empty where it is), computed once."""
+    return clinic.derive(
+        f"classified_events:{counting.follow_up_days}", lambda: _classify(clinic, counting.follow_up_days)
+    )
+
+
+def _classify(clinic: Dataset, follow_up_days: int) -> nw.LazyFrame[Any]:
     courses = course_timeline(clinic).select("course_id", "patient_id", "first_day", "last_day")
     events = clinic.lazy("adverse_events").with_columns(onset=day_number(nw.col("onset_date")))
     events = events.join(courses, on="course_id", how="left")
@@ -130,11 +145,12 @@ def _classified(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
         .then(nw.lit("onset after the data cut"))
         .when(onset < nw.col("first_day"))
         .then(nw.lit("onset before the first attended session"))
-        .when(onset > nw.col("last_day") + counting.follow_up_days)
-        .then(nw.lit(f"onset more than {counting.follow_up_days} days after the last attended session"))
+        .when(onset > nw.col("last_day") + follow_up_days)
+        .then(nw.lit(f"onset more than {follow_up_days} days after the last attended session"))
         .otherwise(nw.lit(""))
     )
-    return events.with_columns(why=why)
+    own = [name for name in ("term_class",) if name in clinic.columns("adverse_events")]
+    return events.select(*_PLACED, *own, why=why)
 
 
 def _kinds(events: nw.LazyFrame[Any], clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
@@ -163,18 +179,16 @@ def _classes(events: nw.LazyFrame[Any], clinic: Dataset) -> nw.LazyFrame[Any]:
     return events.with_columns(nw.coalesce(nw.col(KIND), *own, nw.lit(UNCODED)).alias(KIND))
 
 
-def _placed(events: nw.LazyFrame[Any], clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
+def _placed(events: nw.LazyFrame[Any], clinic: Dataset) -> nw.LazyFrame[Any]:
     """Ascribe events without a session to the last attended session on or before their onset."""
-    own = [name for name in ("term_class",) if name in clinic.columns("adverse_events")]
-    events = events.select(*_PLACED, *own)
-    if counting.per == "patient":
-        return events
     sessions = attended_sessions(clinic).select(
         "course_id", held="session_id", day=day_number(nw.col("date"))
     )
     homeless = events.filter(nw.col("session_id").is_null()).select("event_id", "course_id", "onset")
     before = homeless.join(sessions, on="course_id", how="inner").filter(nw.col("day") <= nw.col("onset"))
-    last = before.group_by("event_id").agg(ascribed=nw.col("held").last(order_by=["day", "held"]))
+    last = before.unique("event_id", keep="last", order_by=["day", "held"]).select(
+        "event_id", ascribed="held"
+    )
     placed = events.join(last, on="event_id", how="left")
     return placed.with_columns(session_id=nw.coalesce("session_id", "ascribed")).drop("ascribed")
 
@@ -204,7 +218,7 @@ def hits(clinic: Dataset, units: nw.LazyFrame[Any], counting: Counting) -> nw.La
     keys = [*counting.by, *counting.unit]
     events = _kinds(emergent_events(clinic, counting), clinic, counting)
     if counting.per == "patient":
-        courses = treated_courses(clinic, counting.by).select("course_id", *counting.by)
+        courses = _population(clinic, counting).select("course_id", *counting.by)
         joined = events.select("patient_id", "course_id", KIND).join(courses, on="course_id", how="inner")
     else:
         joined = events.select("session_id", KIND).join(units, on="session_id", how="inner")
@@ -266,7 +280,11 @@ def count_cells(units: nw.LazyFrame[Any], found: nw.LazyFrame[Any], counting: Co
     keys = [*counting.by, "patient_id"]
     number = nw.len() if counting.events == "first" else nw.col("events").sum()
     patients = found.group_by(*keys, KIND).agg(hits=number.cast(nw.Float64))
-    joined = patients.join(_patients(units, counting), on=keys, how="inner")
+    if counting.per == "patient":
+        # A patient is one unit of the group, and one with an event is known: no need to look the units up.
+        joined = patients.with_columns(known=nw.lit(1.0), units=nw.lit(1.0), unknown=nw.lit(0.0))
+    else:
+        joined = patients.join(_patients(units, counting), on=keys, how="inner")
     sums = []
     hit = nw.col("hits")
     for scenario in _SCENARIOS:

@@ -34,7 +34,17 @@ COURSE_RULES = {
 """The rules that decide a course's state, in the order in which they are asked."""
 
 TIMELINE_COLUMNS = (
-    *("course_id", "patient_id", "protocol", "planned", "attended", "start_day", "first_day", "last_day"),
+    *(
+        "course_id",
+        "patient_id",
+        "protocol",
+        "planned",
+        "attended",
+        "asked",
+        "start_day",
+        "first_day",
+        "last_day",
+    ),
     *("next_slot", "phase", "due_from", "due_until", "grace", "end_day", "reason", "state", "rule"),
     *("last_attended_day", "first_missed_day"),
 )
@@ -129,6 +139,7 @@ def course_timeline(clinic: Dataset) -> nw.LazyFrame[Any]:
     -------
     nw.LazyFrame
         ``course_id, patient_id, protocol, planned`` (sessions), ``attended`` (days with an attended session),
+        ``asked`` (attended sessions where somebody asked about side effects),
         ``start_day, first_day, last_day`` (of attended sessions), ``next_slot, phase`` (of the next slot), ``due_from, due_until``
         (its window), ``grace, end_day, reason`` (as recorded by the data cut), ``state`` (completed, ongoing,
         dropped_out), ``rule`` (a key of `COURSE_RULES`), ``last_attended_day, first_missed_day`` (the dropout date by
@@ -141,12 +152,17 @@ def course_timeline(clinic: Dataset) -> nw.LazyFrame[Any]:
 
 def _with_sessions(clinic: Dataset) -> nw.LazyFrame[Any]:
     """Return courses with their count and days of attended sessions, and what was recorded by the data cut."""
+    asked = nw.when(nw.col("adverse_events_asked") == "yes").then(nw.lit(1)).otherwise(nw.lit(0))
+    date = nw.col("date")
     held = (
         attended_sessions(clinic)
+        .with_columns(asked=asked)
         .group_by("course_id", "date")
-        .agg(visits=nw.len())
+        .agg(nw.col("asked").sum())
         .group_by("course_id")
-        .agg(nw.len().alias("held"), nw.col("date").min().alias("first"), nw.col("date").max().alias("last"))
+        .agg(
+            nw.len().alias("held"), date.min().alias("first"), date.max().alias("last"), nw.col("asked").sum()
+        )
     )
     later = clinic.lazy("sessions").filter(nw.col("status") == "attended", nw.col("date") > clinic.cutoff)
     later = later.group_by("course_id").agg(later=nw.len())
@@ -167,6 +183,7 @@ def _with_sessions(clinic: Dataset) -> nw.LazyFrame[Any]:
     )
     joined = courses.join(held, on="course_id", how="left").with_columns(
         nw.col("held").fill_null(0).cast(nw.Int64).alias("attended"),
+        nw.col("asked").fill_null(0).cast(nw.Int64),
         day_number(nw.col("first")).alias("first_day"),
         day_number(nw.col("last")).alias("last_day"),
     )
