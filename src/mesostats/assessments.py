@@ -108,12 +108,9 @@ def scored_courses(
     courses = with_groups(courses.join(indications, on="course_id", how="inner"), clinic, by)
     suited = clinic.engine.small(_suited(courses, scorings), courses)
     pairs = clinic.engine.materialise(courses.join(suited, on="suits", how="inner"))
-    assessed = _assessments(clinic, pairs)
-    scored = (
-        pairs.join(_baseline(assessed), on=["course_id", "instrument"], how="left")
-        .join(_at_endpoint(assessed, endpoint), on=["course_id", "instrument"], how="left")
-        .with_columns(due=_flag(_due(endpoint, cutoff_day(clinic))))
-    )
+    read = _baseline_and_endpoint(_assessments(clinic, pairs), endpoint)
+    scored = pairs.join(read, on=["course_id", "instrument"], how="left")
+    scored = scored.with_columns(due=_flag(_due(endpoint, cutoff_day(clinic))))
     scored = scored.with_columns(
         improvement=(nw.col("baseline") - nw.col("value")) * nw.col("lower_is_better")
     )
@@ -158,24 +155,29 @@ def _assessments(clinic: Dataset, pairs: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]
     return joined.filter(value >= nw.col("minimum"), value <= nw.col("maximum"))
 
 
-def _baseline(assessed: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Take the last assessment on or before the first attended session."""
-    before = assessed.filter(nw.col("day") <= nw.col("first_day"))
-    last = before.unique(["course_id", "instrument"], keep="last", order_by=["day", "outcome_id"])
-    return last.select("course_id", "instrument", baseline="value")
+def _baseline_and_endpoint(assessed: nw.LazyFrame[Any], endpoint: Endpoint) -> nw.LazyFrame[Any]:
+    """Take each course's ``baseline`` and ``value`` at the endpoint, in one pass over the assessments.
 
-
-def _at_endpoint(assessed: nw.LazyFrame[Any], endpoint: Endpoint) -> nw.LazyFrame[Any]:
-    after = assessed.filter(nw.col("day") > nw.col("first_day"))
+    The baseline is the last assessment on or before the first attended session; the endpoint comes after that day.
+    """
+    day, first = nw.col("day"), nw.col("first_day")
     if endpoint.day is None:
-        span = nw.col("day") - nw.col("last_day")
-        inside = after.filter(span >= 0, span <= endpoint.window).with_columns(distance=nw.lit(0))
+        span = day - nw.col("last_day")
+        inside, distance = (span >= 0) & (span <= endpoint.window), nw.lit(0)
     else:
-        off = (nw.col("day") - nw.col("first_day") - endpoint.day).abs()
-        inside = after.with_columns(distance=-off).filter(off <= endpoint.window)
-    order = ["distance", "day", "outcome_id"]
-    return inside.unique(["course_id", "instrument"], keep="last", order_by=order).select(
-        "course_id", "instrument", "value"
+        off = (day - first - endpoint.day).abs()
+        inside, distance = off <= endpoint.window, nw.when(day > first).then(-off).otherwise(nw.lit(0))
+    role = nw.when(day <= first).then(nw.lit("baseline")).when(inside).then(nw.lit("endpoint"))
+    keys = ["course_id", "instrument"]
+    chosen = (
+        assessed.with_columns(role=role, distance=distance)
+        .filter(~nw.col("role").is_null())
+        .unique([*keys, "role"], keep="last", order_by=["distance", "day", "outcome_id"])
+    )
+    is_baseline = nw.col("role") == "baseline"
+    return chosen.group_by(*keys).agg(
+        nw.when(is_baseline).then(nw.col("value")).max().alias("baseline"),
+        nw.when(~is_baseline).then(nw.col("value")).max().alias("value"),
     )
 
 

@@ -6,7 +6,7 @@ kind. The sums over patients that clustered intervals need are built so that uni
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
@@ -109,11 +109,13 @@ def _heard_by(counting: Counting) -> list[str]:
 
 def _heard(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
     """Return the units with an emergent event of any kind: they were asked, or spoke up."""
-    events = emergent_events(clinic, counting)
     if counting.per == "patient":
-        courses = _population(clinic, counting).select("course_id", *counting.by)
-        events = events.select("patient_id", "course_id").join(courses, on="course_id", how="inner")
-    return events.group_by(*_heard_by(counting)).agg(heard=nw.len())
+        # Hits of the kinds asked for serve, where these are all kinds: they are counted anyway.
+        partial = counting.of in {"serious", "related"}
+        found = _patient_hits(clinic, replace(counting, of="any") if partial else counting)
+    else:
+        found = emergent_events(clinic, counting)
+    return found.group_by(*_heard_by(counting)).agg(heard=nw.len())
 
 
 def emergent_events(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
@@ -215,15 +217,25 @@ def excluded_events(clinic: Dataset, counting: Counting) -> dict[str, int]:
 
 def hits(clinic: Dataset, units: nw.LazyFrame[Any], counting: Counting) -> nw.LazyFrame[Any]:
     """Return one row a group, unit and kind with at least one event: ``events`` counts them."""
-    keys = [*counting.by, *counting.unit]
-    events = _kinds(emergent_events(clinic, counting), clinic, counting)
     if counting.per == "patient":
-        courses = _population(clinic, counting).select("course_id", *counting.by)
-        joined = events.select("patient_id", "course_id", KIND).join(courses, on="course_id", how="inner")
+        found = _patient_hits(clinic, counting)
     else:
-        joined = events.select("session_id", KIND).join(units, on="session_id", how="inner")
-    found = joined.group_by(*keys, KIND).agg(events=nw.len())
-    return _at_worst(found, keys) if (counting.of, counting.events) == ("severity", "first") else found
+        events = _kinds(emergent_events(clinic, counting), clinic, counting).select("session_id", KIND)
+        joined = events.join(units, on="session_id", how="inner")
+        found = joined.group_by(*counting.by, *counting.unit, KIND).agg(events=nw.len())
+    worst = (counting.of, counting.events) == ("severity", "first")
+    return _at_worst(found, [*counting.by, *counting.unit]) if worst else found
+
+
+def _patient_hits(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
+    """Return one row a group, patient and kind with at least one event, computed once."""
+
+    def build() -> nw.LazyFrame[Any]:
+        events = _kinds(emergent_events(clinic, counting), clinic, counting).select("course_id", KIND)
+        joined = events.join(_population(clinic, counting), on="course_id", how="inner")
+        return joined.group_by(*counting.by, "patient_id", KIND).agg(events=nw.len())
+
+    return clinic.derive(f"patient_hits:{counting.by}:{counting.of}:{counting.follow_up_days}", build)
 
 
 def _at_worst(found: nw.LazyFrame[Any], keys: list[str]) -> nw.LazyFrame[Any]:
