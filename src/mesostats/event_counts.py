@@ -27,10 +27,8 @@ TAKEN: Final = frozenset(
 """Names of columns that counting needs: none of them can be grouped by."""
 _RELATED: Final = ("possible", "probable", "related")
 _SEVERITIES: Final = ("mild", "moderate", "severe", "life_threatening", "fatal")
-_PLACED: Final = (
-    *("event_id", "patient_id", "course_id", "session_id", "onset"),
-    *("term", "severity", "serious", "related"),
-)
+_NAMED: Final = ("course_id", "term", "severity", "serious", "related")
+_PLACED: Final = ("event_id", "patient_id", "session_id", "onset")
 _SCENARIOS: Final = ("main", "lower", "upper")
 
 
@@ -76,11 +74,11 @@ def exposed_units(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
         units = population.group_by(*counting.by, "patient_id").agg(nw.col("asked").max())
     units = units.select(*counting.by, *counting.unit, "asked")
     keys = [*counting.by, *counting.unit]
-    units = clinic.engine.materialise(
-        units.join(_heard(clinic, counting), on=_heard_by(counting), how="left").select(
-            *keys, "asked", "heard"
-        )
-    )
+    units = clinic.engine.materialise(units)
+    # Only where nobody asked does it matter whether an event was recorded all the same.
+    unasked = units.filter(nw.col("asked") == 0).select(keys)
+    heard = _heard(clinic, unasked, counting)
+    units = units.join(heard, on=keys, how="left")
     unused = int(collect(units.select(asked=nw.col("asked").sum()))["asked"].fillna(0).iloc[0]) == 0
     known = (nw.col("asked") > 0) | ~nw.col("heard").is_null()
     return units.with_columns(
@@ -103,19 +101,19 @@ def _population(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
     )
 
 
-def _heard_by(counting: Counting) -> list[str]:
-    return [*counting.by, "patient_id"] if counting.per == "patient" else ["session_id"]
-
-
-def _heard(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
-    """Return the units with an emergent event of any kind: they were asked, or spoke up."""
+def _heard(clinic: Dataset, unasked: nw.LazyFrame[Any], counting: Counting) -> nw.LazyFrame[Any]:
+    """Return those of the units that have an emergent event of any kind: they were asked, or spoke up."""
+    keys = [*counting.by, *counting.unit]
     if counting.per == "patient":
         # Hits of the kinds asked for serve, where these are all kinds: they are counted anyway.
         partial = counting.of in {"serious", "related"}
         found = _patient_hits(clinic, replace(counting, of="any") if partial else counting)
+        joined = found.join(unasked, on=keys, how="inner")
     else:
-        found = emergent_events(clinic, counting)
-    return found.group_by(*_heard_by(counting)).agg(heard=nw.len())
+        joined = (
+            emergent_events(clinic, counting).select("session_id").join(unasked, on="session_id", how="inner")
+        )
+    return clinic.engine.materialise(joined.group_by(keys).agg(heard=nw.len()))
 
 
 def emergent_events(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
@@ -129,11 +127,12 @@ def emergent_events(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
 def _classified(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
     """Return all events with the reason why one is not counted (``why``, empty where it is), computed once."""
     return clinic.derive(
-        f"classified_events:{counting.follow_up_days}", lambda: _classify(clinic, counting.follow_up_days)
+        f"classified_events:{counting.per}:{counting.follow_up_days}", lambda: _classify(clinic, counting)
     )
 
 
-def _classify(clinic: Dataset, follow_up_days: int) -> nw.LazyFrame[Any]:
+def _classify(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
+    follow_up_days = counting.follow_up_days
     courses = course_timeline(clinic).select("course_id", "patient_id", "first_day", "last_day")
     events = clinic.lazy("adverse_events").with_columns(onset=day_number(nw.col("onset_date")))
     events = events.join(courses, on="course_id", how="left")
@@ -152,7 +151,8 @@ def _classify(clinic: Dataset, follow_up_days: int) -> nw.LazyFrame[Any]:
         .otherwise(nw.lit(""))
     )
     own = [name for name in ("term_class",) if name in clinic.columns("adverse_events")]
-    return events.select(*_PLACED, *own, why=why)
+    placed = _PLACED if counting.per == "session" else ()
+    return events.select(*_NAMED, *placed, *own, why=why)
 
 
 def _kinds(events: nw.LazyFrame[Any], clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:

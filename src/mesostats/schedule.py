@@ -139,7 +139,7 @@ def course_timeline(clinic: Dataset) -> nw.LazyFrame[Any]:
     -------
     nw.LazyFrame
         ``course_id, patient_id, protocol, planned`` (sessions), ``attended`` (days with an attended session),
-        ``asked`` (attended sessions where somebody asked about side effects),
+        ``asked`` (1 where somebody asked about side effects in any of them),
         ``start_day, first_day, last_day`` (of attended sessions), ``next_slot, phase`` (of the next slot), ``due_from, due_until``
         (its window), ``grace, end_day, reason`` (as recorded by the data cut), ``state`` (completed, ongoing,
         dropped_out), ``rule`` (a key of `COURSE_RULES`), ``last_attended_day, first_missed_day`` (the dropout date by
@@ -158,10 +158,10 @@ def _with_sessions(clinic: Dataset) -> nw.LazyFrame[Any]:
         attended_sessions(clinic)
         .with_columns(asked=asked)
         .group_by("course_id", "date")
-        .agg(nw.col("asked").sum())
+        .agg(nw.col("asked").max())
         .group_by("course_id")
         .agg(
-            nw.len().alias("held"), date.min().alias("first"), date.max().alias("last"), nw.col("asked").sum()
+            nw.len().alias("held"), date.min().alias("first"), date.max().alias("last"), nw.col("asked").max()
         )
     )
     later = clinic.lazy("sessions").filter(nw.col("status") == "attended", nw.col("date") > clinic.cutoff)
