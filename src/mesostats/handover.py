@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import narwhals as nw
 import pandas as pd
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 VARIABLE: Final = "MESOSTATS_CLINIC"
 """The environment variable that names the folder."""
 
+END_OF_COURSE: Final = "end_of_course"
+
 _DEMO_PATIENTS: Final = 500
 
 
@@ -39,11 +41,14 @@ class Opened(NamedTuple):
         The columns to group by.
     quality
         What validation found in the clinic's own files; keys and values are masked.
+    endpoint
+        When response is read: ``end_of_course``, or a day after the first session.
     """
 
     clinic: Dataset
     by: list[str]
     quality: ValidationReport
+    endpoint: Literal["end_of_course"] | int = END_OF_COURSE
 
 
 def open_clinic() -> Opened:
@@ -52,14 +57,14 @@ def open_clinic() -> Opened:
     Returns
     -------
     Opened
-        ``clinic, by, quality``. In a notebook that `mesostats.report` runs, the clinic of the report; elsewhere a
+        ``clinic, by, quality, endpoint``. In a notebook that `mesostats.report` runs, the clinic of the report; elsewhere a
         simulated clinic of 500 patients.
 
     Examples
     --------
-    >>> clinic, by, quality = open_clinic()
-    >>> by
-    ['indication']
+    >>> clinic, by, quality, endpoint = open_clinic()
+    >>> by, endpoint
+    (['indication'], 'end_of_course')
     """
     given = os.environ.get(VARIABLE)
     if not given:
@@ -69,7 +74,7 @@ def open_clinic() -> Opened:
     settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
     clinic = read(folder / "tables", vocabulary=folder / "vocabulary", cutoff=settings["cutoff"])
     found = (pd.read_parquet(folder / f"{part}.parquet") for part in ("defects", "counts"))
-    return Opened(clinic, settings["by"], ValidationReport(*found))
+    return Opened(clinic, settings["by"], ValidationReport(*found), settings["endpoint"])
 
 
 def hand_over(opened: Opened, folder: Path) -> None:
@@ -82,13 +87,13 @@ def hand_over(opened: Opened, folder: Path) -> None:
     folder
         An empty folder.
     """
-    clinic, by, quality = opened
+    clinic, by, quality, endpoint = opened
     clinic.write(folder / "tables")
     _write_vocabulary(clinic.vocabulary, folder / "vocabulary")
     masked = quality.redacted()
     masked.defects.to_parquet(folder / "defects.parquet")
     masked.counts.to_parquet(folder / "counts.parquet")
-    settings = {"cutoff": clinic.cutoff.isoformat(), "by": by}
+    settings = {"cutoff": clinic.cutoff.isoformat(), "by": by, "endpoint": endpoint}
     (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
 
 

@@ -222,7 +222,9 @@ def with_clustering_note(found: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A copy; the note names the intracluster correlation and the design effect where both are known.
+        A copy; the note names the intracluster correlation and the design effect where both are known and the
+        design effect is above 1 to two decimals: elsewhere clustering changes nothing, and with few clusters the
+        correlation may even lie below -1.
 
     Examples
     --------
@@ -242,8 +244,8 @@ def with_clustering_note(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _clustering(icc: float, design_effect: float) -> str:
-    known = np.isfinite(icc) and np.isfinite(design_effect)
-    return f"ICC {icc:.3f}, design effect {design_effect:.2f}" if known else ""
+    widens = np.isfinite(icc) and np.isfinite(design_effect) and round(design_effect, 2) > 1
+    return f"ICC {icc:.3f}, design effect {design_effect:.2f}" if widens else ""
 
 
 def _check_successes(totals: ClusterTotals) -> None:
