@@ -6,10 +6,11 @@ ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 endif
 
-# make report DATA=folder MAPPING=name VOCABULARY=folder BY=arm CUTOFF=2024-12-31 OUT=reports ALLOW_ERRORS=1
+# make report DATA=folder MAPPING=name VOCABULARY=folder BY=arm ENDPOINT=168 CUTOFF=2024-12-31 OUT=reports ALLOW_ERRORS=1
 OUT ?= reports
 OPTIONS := $(if $(MAPPING),--mapping "$(MAPPING)") $(if $(VOCABULARY),--vocabulary "$(VOCABULARY)") \
-	$(if $(BY),--by "$(BY)") $(if $(CUTOFF),--cutoff "$(CUTOFF)") $(if $(ALLOW_ERRORS),--allow-errors)
+	$(if $(BY),--by "$(BY)") $(if $(ENDPOINT),--endpoint "$(ENDPOINT)") \
+	$(if $(CUTOFF),--cutoff "$(CUTOFF)") $(if $(ALLOW_ERRORS),--allow-errors)
 
 .PHONY: report lab test check bench coverage lock format clean
 

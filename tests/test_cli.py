@@ -79,6 +79,34 @@ def test_report_says_its_path(
     assert Path(capsys.readouterr().out.strip()).is_file()
 
 
+@pytest.mark.parametrize("endpoint", ["0", "-7", "week 24", "1.5"])
+def test_wrong_endpoint_ends_with_2(clinic: Path, endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(clinic), f"--endpoint={endpoint}"]) == 2
+    assert "neither a number of days above 0 nor end_of_course" in capsys.readouterr().err
+
+
+def test_report_reads_response_at_the_endpoint_given(
+    clinic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "notebooks", list)
+    assert main(["report", str(clinic), "--endpoint", "84", "--out", str(tmp_path / "out")]) == 0
+    html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "day 84 after the first session" in html
+
+
+@pytest.mark.parametrize("option", ["--html", "--csv"])
+def test_output_that_cannot_be_written_is_one_line_and_leaves_nothing(
+    clinic: Path, tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["validate", str(clinic), option, str(tmp_path / "none" / "x")]) == 2
+    assert main(["validate", str(clinic), option, str(clinic)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"mesostats: '{tmp_path / 'none'}' cannot be used: no such file or directory"
+    assert lines[1] == f"mesostats: '{clinic}' cannot be used: is a directory"
+    assert [each.name for each in tmp_path.iterdir()] == ["clinic"]
+
+
 def test_report_by_unknown_column_ends_with_2(
     clinic: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -154,6 +154,22 @@ def test_write_parquet_reads_back_the_same(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
+def test_write_keeps_the_text_of_a_cell_that_could_not_be_read(tmp_path: Path) -> None:
+    given = pd.DataFrame(
+        {
+            "outcome_id": ["O1", "O2"],
+            "course_id": ["C1", "C1"],
+            "date": ["03/04/2024", "2024-05-06"],
+            "instrument": "masi",
+            "value": ["-3", "4,5"],
+        }
+    )
+    Dataset(**tables(outcomes=given)).write(tmp_path / "out", file_format="csv")
+    written = pd.read_csv(tmp_path / "out" / "outcomes.csv", dtype=str)
+    assert written["date"].tolist() == ["03/04/2024", "2024-05-06"]
+    assert written["value"].tolist() == ["-3.0", "4,5"]
+
+
 def test_write_csv_neutralises_what_a_spreadsheet_would_run(tmp_path: Path) -> None:
     events = EVENTS.assign(verbatim=["=1+1", "+49", "-x", "@cmd", "plain"], term="itching")
     Dataset(**tables(adverse_events=events)).write(tmp_path / "out", file_format="csv")

@@ -33,7 +33,7 @@ def code(name: str) -> str:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clinic = simulate(60, seed=1)
     path = tmp_path_factory.mktemp("clinic")
-    hand_over(Opened(clinic, ["indication"], validate(clinic)), path)
+    hand_over(Opened(clinic, ["indication"], validate(clinic), 42), path)
     return path
 
 
@@ -79,9 +79,9 @@ def test_absent_table_is_said_without_running(folder: Path) -> None:
 
 def test_open_clinic_gives_what_was_handed_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MESOSTATS_CLINIC", str(folder))
-    clinic, by, quality = open_clinic()
+    clinic, by, quality, endpoint = open_clinic()
     original = simulate(60, seed=1)
-    assert by == ["indication"]
+    assert (by, endpoint) == (["indication"], 42)
     assert clinic.cutoff == original.cutoff
     assert len(clinic.table("sessions")) == len(original.table("sessions"))
     assert clinic.vocabulary == original.vocabulary

@@ -83,6 +83,12 @@ def test_sessions_show_every_estimand_or_the_primary_one_by_group() -> None:
     assert [text.get_text() for text in single.get_legend().get_texts()] == ["Hazard", "Kept"]
 
 
+def test_result_without_rows_says_so() -> None:
+    full = made([share(0.2, arm="A")], ["arm"])
+    empty = Result(full.estimates.iloc[:0], full.spec, full.explain)
+    assert words(plot(empty, ax=Figure().subplots())) == ["nothing to show"]
+
+
 def test_not_estimable_is_said() -> None:
     ax = plot(made([share(0.2, arm="A"), share(np.nan, arm="B")], ["arm"]), ax=Figure().subplots())
     assert " not estimable" in words(ax)

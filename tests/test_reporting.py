@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -105,6 +105,29 @@ def test_clinic_without_optional_tables_has_a_report(tmp_path: Path, monkeypatch
     assert built.failed == []
     assert html.count("there is nothing to show") == 2
     assert "Still in treatment" in html
+
+
+def test_endpoint_reaches_the_first_page_the_notebook_and_the_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "notebooks", lambda: pages.notebooks()[1:2])
+    html = report(simulate(60, seed=1), out=tmp_path, endpoint=84).read_text(encoding="utf-8")
+    assert "Response is read on day 84 after the first session." in html
+    assert "Endpoint: assessment nearest to day 84 after the first session" in html
+    assert "<td>endpoint</td><td>84</td>" in html
+
+
+@pytest.mark.parametrize("endpoint", [0, True, "week 24"])
+def test_wrong_endpoint_is_refused(tmp_path: Path, endpoint: Any) -> None:
+    with pytest.raises(ValueError, match="'end_of_course' or a number of days above 0"):
+        report(simulate(20, seed=1), out=tmp_path, endpoint=endpoint)
+
+
+def test_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine", encoding="utf-8")
+    with pytest.raises(NotADirectoryError, match="is a file; give a folder"):
+        report(simulate(20, seed=1), out=tmp_path / "out")
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "mine"
 
 
 def test_unknown_grouping_is_refused(tmp_path: Path) -> None:

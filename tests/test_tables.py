@@ -51,6 +51,26 @@ def test_primary_estimand_comes_first_and_is_bold() -> None:
     assert html.count("font-weight: bold;") >= 2
 
 
+def test_estimands_stand_as_their_populations_narrow() -> None:
+    names = ["share_all", "share_few", "share_many"]
+    rows = [share(1, 2, arm="A", estimand=name) for name in names]
+    result = made(rows, ["arm"], population={"all": "all of them", "many": "most", "few": "some"})
+    html = table(result).as_raw_html()
+    assert html.index("All (primary)") < html.index(">Many<") < html.index(">Few<")
+
+
+def test_counts_of_a_step_are_named_so() -> None:
+    steps = [share(1, 4, time=1.0, estimand="kept", estimate=0.75), share(1, 4, time=1.0, estimand="hazard")]
+    html = table(made(steps, [])).as_raw_html()
+    assert html.count(">events/at risk<") == 1
+    assert "the share beside them is cumulative" in html
+    assert html.count(">n/N<") == 1
+
+
+def test_courses_that_are_not_due_are_counted_beneath() -> None:
+    assert "Not counted: 1,203 courses" in table(made([share(1, 2)], [], not_due=1203)).as_raw_html()
+
+
 def test_not_estimable_is_a_dash_with_its_footnote() -> None:
     row = share(0, 5, arm="A") | {
         "estimate": np.nan,

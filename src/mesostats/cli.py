@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,12 +53,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except (MesostatsError, ValueError, OSError) as error:
-        message = " ".join(str(error).split())
-        sys.stderr.write(f"mesostats: {message}\n")
+        sys.stderr.write(f"mesostats: {_message(error)}\n")
         return _USAGE
     except KeyboardInterrupt:
         sys.stderr.write("mesostats: stopped\n")
         return _USAGE
+
+
+def _message(error: Exception) -> str:
+    """Return one line; of the system's errors without their number, and the folder where the file is our own scratch."""
+    if isinstance(error, OSError) and error.strerror:
+        place = Path(str(error.filename2 or error.filename))
+        shown = place.parent if place.name.startswith(".") else place
+        return f"'{shown}' cannot be used: {error.strerror.lower()}"
+    return " ".join(str(error).split())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,9 +129,25 @@ def _add_report(verbs: _Verbs) -> None:
     report = verbs.add_parser("report", help="make the report: data quality, response, side effects, dropout")
     _add_data(report)
     report.add_argument("--by", help="columns to group by, separated by commas (default: indication)")
+    report.add_argument(
+        "--endpoint",
+        type=_endpoint,
+        default="end_of_course",
+        metavar="DAY",
+        help="read response on this day after the first session (default: at the end of the course)",
+    )
     report.add_argument("--out", default="reports", help="folder of the report (default: reports)")
     report.add_argument("--allow-errors", action="store_true", help="report although the data have errors")
     report.set_defaults(run=_report)
+
+
+def _endpoint(text: str) -> int | str:
+    if text == "end_of_course":
+        return text
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    msg = f"'{text}' is neither a number of days above 0 nor end_of_course"
+    raise argparse.ArgumentTypeError(msg)
 
 
 def _add_data(verb: argparse.ArgumentParser) -> None:
@@ -176,16 +200,16 @@ def _validate(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     by = [name.strip() for name in options.by.split(",")] if options.by else None
-    return _write_report(_read(options), options.out, by=by, allow_errors=options.allow_errors)
+    return _write_report(
+        _read(options), options.out, by=by, endpoint=options.endpoint, allow_errors=options.allow_errors
+    )
 
 
-def _write_report(
-    clinic: Dataset, out: str, *, by: list[str] | None = None, allow_errors: bool = False
-) -> int:
+def _write_report(clinic: Dataset, out: str, **arguments: Any) -> int:
     from mesostats.reporting import Refused, build  # noqa: PLC0415
 
     try:
-        built = build(clinic, out=out, by=by, allow_errors=allow_errors)
+        built = build(clinic, out=out, **arguments)
     except Refused as error:
         sys.stderr.write(f"mesostats: {error}\n")
         return _DEFECTS
@@ -218,8 +242,11 @@ def _write_page(fragment: str, path: Path) -> None:
     """Write an HTML page whole or not at all."""
     head = '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Defects</title></head><body>'
     scratch = path.with_name(f".{path.name}.part")
-    scratch.write_text(f"{head}{fragment}</body></html>", encoding="utf-8")
-    scratch.replace(path)
+    try:
+        scratch.write_text(f"{head}{fragment}</body></html>", encoding="utf-8")
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def _waiting(text: str) -> Status:

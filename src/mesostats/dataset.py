@@ -14,7 +14,17 @@ import narwhals as nw
 import pandas as pd
 
 from mesostats.coding import Coder
-from mesostats.engine import ROW, Engine, check_column_names, collect, identifier, is_text, literal, typed
+from mesostats.engine import (
+    ROW,
+    TEXT,
+    Engine,
+    check_column_names,
+    collect,
+    identifier,
+    is_text,
+    literal,
+    typed,
+)
 from mesostats.errors import DataError, SchemaError, did_you_mean
 from mesostats.schemas import REQUIRED_TABLES, TABLES, table_schema
 from mesostats.vocabulary import Vocabulary, load_vocabulary
@@ -95,7 +105,6 @@ class Dataset:
         }
         for name in REQUIRED_TABLES:
             self.require(name)
-        self.cutoff_declared = cutoff is not None
         self.cutoff = self._latest_date() if cutoff is None else _date(cutoff)
         self._derived: dict[str, Any] = {}
 
@@ -129,7 +138,8 @@ class Dataset:
             .select(order)
         )
         rest = events.filter(~nw.col("term").is_null() | nw.col("verbatim").is_null())
-        return self.engine.materialise(nw.concat([rest, read], how="vertical"))
+        both = nw.concat([rest, read], how="vertical").sort(ROW, "event_id")  # joins keep no order
+        return self.engine.materialise(both)
 
     def _latest_date(self) -> dt.date:
         """Return the latest date that is not after today: a typing error must not move the data cut into the future."""
@@ -167,10 +177,14 @@ class Dataset:
 
     def lazy(self, name: str) -> nw.LazyFrame[Any]:
         """Return a table as a narwhals lazy frame on the engine; verbatims that say "none" are no events."""
+        return self._rows(name).select(self.columns(name))
+
+    def _rows(self, name: str) -> nw.LazyFrame[Any]:
+        """Return a table with its hidden columns, without the verbatims that say "none"."""
         frame = self.checked(name)
         if name == "adverse_events":
             frame = frame.filter(nw.col(CODING).is_null() | (nw.col(CODING) != "no_event"))
-        return frame.select(self.columns(name))
+        return frame
 
     def columns(self, name: str) -> list[str]:
         """Return the columns of a table, canonical ones first."""
@@ -217,7 +231,7 @@ class Dataset:
     def with_cutoff(self, cutoff: dt.date | str) -> Self:
         """Return the same clinic as it was known at another data-cut date."""
         other = object.__new__(type(self))
-        other.__dict__ = self.__dict__ | {"cutoff": _date(cutoff), "cutoff_declared": True, "_derived": {}}
+        other.__dict__ = self.__dict__ | {"cutoff": _date(cutoff), "_derived": {}}
         return other
 
     def write(self, folder: str | Path, *, file_format: Literal["parquet", "csv"] = "parquet") -> Path:
@@ -228,7 +242,8 @@ class Dataset:
         folder
             Made if it is not there; a folder with files of the same tables is refused.
         file_format
-            In CSV, a text that a spreadsheet would run as a formula (it begins with ``= + - @``) gets a leading ``'``.
+            In CSV, a text that a spreadsheet would run as a formula (it begins with ``= + @``, or with ``-`` and is no number) gets a
+        leading ``'``. A cell that could not be read is written as it stood, its column as text.
 
         Returns
         -------
@@ -258,9 +273,10 @@ class Dataset:
         return target
 
     def _write_table(self, name: str, path: Path) -> None:
-        native = self.lazy(name).to_native()
+        frame = self._as_given(name)
+        native = frame.to_native()
         if not isinstance(native, duckdb.DuckDBPyRelation):
-            native = self.engine.connection.from_arrow(self.lazy(name).collect("pyarrow").to_native())
+            native = self.engine.connection.from_arrow(frame.collect("pyarrow").to_native())
         if path.suffix == ".parquet":
             native.write_parquet(str(path))
             return
@@ -270,6 +286,19 @@ class Dataset:
             for column, kind in kinds.items()
         ]
         native.project(", ".join(parts)).write_csv(str(path))
+
+    def _as_given(self, name: str) -> nw.LazyFrame[Any]:
+        """Return a table in which a cell that could not be read stands as its text; that makes text of its column."""
+        rows, columns = self._rows(name), self.columns(name)
+        there = rows.collect_schema().names()
+        hidden = [TEXT + column for column in columns if TEXT + column in there]
+        counts = collect(rows.select(nw.col(*hidden).count())).iloc[0] if hidden else pd.Series(dtype="int64")
+        return rows.select(
+            nw.coalesce(nw.col(column).cast(nw.String), nw.col(TEXT + column)).alias(column)
+            if counts.get(TEXT + column, 0)
+            else nw.col(column)
+            for column in columns
+        )
 
 
 def _numbered(data: Any) -> bool:
@@ -303,4 +332,6 @@ def _codings(texts: pd.Series[str], coder: Coder) -> pd.DataFrame:
 
 def _neutralised(column: str) -> str:
     name = identifier(column)
-    return f"CASE WHEN regexp_matches({name}, '^[=+@-]') THEN {literal(chr(39))} || {name} ELSE {name} END AS {name}"
+    formula = f"regexp_matches({name}, '^-') AND TRY_CAST({name} AS DOUBLE) IS NULL"
+    risky = f"regexp_matches({name}, '^[=+@]') OR {formula}"
+    return f"CASE WHEN {risky} THEN {literal(chr(39))} || {name} ELSE {name} END AS {name}"

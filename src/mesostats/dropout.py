@@ -113,13 +113,12 @@ def retention(
     _check(follow_up, ("settled", "all"), "follow_up")
     courses = with_follow_up(started_courses(clinic, columns), clinic, follow_up)
     courses = _by_session(courses) if time == "session" else _by_day(courses, dropout_date)
-    counts = collect(
-        courses.filter(nw.col("excluded") == "").group_by(*columns, "time", "event").agg(courses=nw.len())
-    )
+    keys = ("reached", "outcome") if time == "session" else ("time", "event")
+    counts = collect(courses.filter(nw.col("excluded") == "").group_by(*columns, *keys).agg(courses=nw.len()))
     frames = []
     for group, size in _groups(courses, columns):
         own = _of_group(counts, columns, group)
-        curve = kaplan_meier(own["time"], own["event"], own["courses"], conf_level=conf_level)
+        curve = _session_curve(own, conf_level) if time == "session" else _day_curve(own, conf_level)
         rows = pd.concat([_curve_rows(curve), _median_row(curve, conf_level, time)], ignore_index=True)
         frames.append(
             rows.assign(**dict(zip(columns, group, strict=True)), n_missing=size - int(own["courses"].sum()))
@@ -200,8 +199,9 @@ def dropout_by_session(
     counts = collect(courses.group_by(*columns, "reached", "outcome").agg(courses=nw.len()))
     frames = []
     for group, _ in _groups(courses, columns):
-        steps = _steps(_of_group(counts, columns, group))
-        frames.append(_step_rows(steps, conf_level).assign(**dict(zip(columns, group, strict=True))))
+        own = _of_group(counts, columns, group)
+        rows = _step_rows(_steps(own), _session_curve(own, conf_level), conf_level)
+        frames.append(rows.assign(**dict(zip(columns, group, strict=True))))
     estimates = contract(stack(frames).assign(unit="courses"), columns)
     arguments = {"by": list(columns), "follow_up": follow_up, "conf_level": conf_level}
     title = "Dropout at each session of the schedule"
@@ -210,11 +210,11 @@ def dropout_by_session(
 
 
 def _by_session(courses: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Add ``time`` in sessions, ``event`` and why a course is not analysed (``excluded``: none)."""
+    """Add ``time`` in sessions, ``event`` and why a course is not analysed (``excluded``)."""
     event = nw.when(nw.col("outcome") == "dropped_out").then(nw.lit(1)).otherwise(nw.lit(0))
-    return courses.with_columns(event=event, excluded=nw.lit("")).with_columns(
-        time=nw.col("reached") + nw.col("event")
-    )
+    timed = courses.with_columns(event=event).with_columns(time=nw.col("reached") + nw.col("event"))
+    due = nw.when(nw.col("time") > 0).then(nw.lit(""))
+    return timed.with_columns(excluded=due.otherwise(nw.lit("not even the first session is due and settled")))
 
 
 def _by_day(courses: nw.LazyFrame[Any], dropout_date: str) -> nw.LazyFrame[Any]:
@@ -255,7 +255,7 @@ _NOBODY: Final = "no course to analyse"
 
 def _curve_rows(curve: pd.DataFrame) -> pd.DataFrame:
     """Return the curve in the contract's names, or one row that says why there is none."""
-    if curve.empty:
+    if curve["at_risk"].sum() == 0:
         return pd.DataFrame({"estimand": ["retention"], "denominator": [0.0], "note": [_NOBODY]})
     return curve.rename(columns={"events": "numerator", "at_risk": "denominator"}).assign(
         estimand="retention"
@@ -268,7 +268,7 @@ def _median_row(curve: pd.DataFrame, conf_level: float, time: str) -> pd.DataFra
         "conf_level": conf_level,
         "note": f"median in {time}s",
     }
-    if curve.empty:
+    if curve["at_risk"].sum() == 0:
         return pd.DataFrame([row | {"note": _NOBODY}])
     median = quantile(curve, 0.5).iloc[0]
     reached = {
@@ -293,24 +293,35 @@ def _steps(counts: pd.DataFrame) -> pd.DataFrame:
     return steps.assign(attended=came, dropped=lost, not_yet_due=waiting, due=np.add(came, lost))
 
 
-def _step_rows(steps: pd.DataFrame, conf_level: float) -> pd.DataFrame:
-    shared = {"time": steps["session"], "n_missing": steps["not_yet_due"]}
-    attendance = proportion(steps["attended"], steps["due"], conf_level=conf_level)
+def _day_curve(counts: pd.DataFrame, conf_level: float) -> pd.DataFrame:
+    return kaplan_meier(counts["time"], counts["event"], counts["courses"], conf_level=conf_level)
+
+
+def _session_curve(counts: pd.DataFrame, conf_level: float) -> pd.DataFrame:
+    """Return Kaplan-Meier over the sessions of the schedule, one row each, in the columns of `kaplan_meier`."""
+    steps = _steps(counts)
     table = discrete_hazard(steps["dropped"], steps["due"], conf_level=conf_level)
-    hazard = proportion(steps["dropped"], steps["due"], conf_level=conf_level)
-    kept = pd.DataFrame(
+    return pd.DataFrame(
         {
+            "time": steps["session"],
+            "at_risk": steps["due"],
+            "events": steps["dropped"],
             "estimate": table["retention"],
             "std_error": table["retention_std_error"],
             "conf_low": table["retention_low"],
             "conf_high": table["retention_high"],
             "conf_level": conf_level,
-            "numerator": steps["dropped"],
-            "denominator": steps["due"],
-            "method": "life table, Greenwood log-log interval",
+            "method": "Kaplan-Meier, Greenwood log-log interval",
             "note": table["note"],
         }
     )
+
+
+def _step_rows(steps: pd.DataFrame, curve: pd.DataFrame, conf_level: float) -> pd.DataFrame:
+    shared = {"time": steps["session"], "n_missing": steps["not_yet_due"]}
+    attendance = proportion(steps["attended"], steps["due"], conf_level=conf_level)
+    hazard = proportion(steps["dropped"], steps["due"], conf_level=conf_level)
+    kept = curve.rename(columns={"events": "numerator", "at_risk": "denominator"}).drop(columns="time")
     named = {"attendance": attendance, "dropout_hazard": hazard, "retention": kept}
     return pd.concat(
         [rows.assign(estimand=name, **shared) for name, rows in named.items()], ignore_index=True

@@ -13,7 +13,7 @@ import narwhals as nw
 import pandas as pd
 
 from mesostats.engine import collect, day_number
-from mesostats.populations import NOT_RECORDED, treated_courses, with_groups
+from mesostats.populations import NOT_RECORDED, cluster_sums, treated_courses, with_groups
 from mesostats.schedule import attended_sessions, course_timeline, cutoff_day
 
 if TYPE_CHECKING:
@@ -271,17 +271,7 @@ def count_groups(units: nw.LazyFrame[Any], counting: Counting) -> pd.DataFrame:
     sums = [nw.col("asked").sum(), nw.col("unknown").sum()]
     for scenario in _SCENARIOS:
         trials, assumed = _scenario(scenario)
-        per_trial = nw.when(trials > 0).then(assumed**2 / trials).otherwise(nw.lit(0.0))
-        terms = {
-            "clusters": nw.when(trials > 0).then(nw.lit(1.0)).otherwise(nw.lit(0.0)),
-            "trials": trials,
-            "successes": assumed,
-            "trials_squared": trials**2,
-            "successes_squared": assumed**2,
-            "product": trials * assumed,
-            "successes_squared_per_trial": per_trial,
-        }
-        sums += [expression.sum().alias(f"{scenario}_{name}") for name, expression in terms.items()]
+        sums += cluster_sums(trials, assumed, scenario)
     if not counting.by:
         return collect(patients.select(sums)).fillna(0)
     return collect(patients.group_by(*counting.by).agg(sums)).sort_values([*counting.by], ignore_index=True)

@@ -23,6 +23,7 @@ MISSING: Final = "\N{EN DASH}"
 """What stands where a number could not be estimated."""
 
 _FEW_SERIES: Final = 4
+_SAME: Final = 1e-9
 _BOUNDS: Final = ("_lower", "_upper")
 
 
@@ -67,10 +68,8 @@ def lay_out(result: Result) -> Layout:
     Layout
     """
     frame = result.estimates
-    frame = frame[~frame["estimand"].map(lambda name: _is_bound(name) or is_median(name))]
-    # The estimand to quote comes first; the sort is stable.
-    frame = frame.assign(_later=frame["estimand"].ne(result.spec.get("primary", "")))
-    frame = frame.sort_values("_later", kind="stable").drop(columns="_later")
+    frame = frame[~frame["estimand"].map(lambda name: _is_bound(name) or is_median(name)).astype(bool)]
+    frame = _in_order(frame, result)
     groups = result.groups
     if frame["time"].notna().any():
         return Layout(frame, groups, ["time"], ["estimand"], steps=True)
@@ -84,6 +83,21 @@ def lay_out(result: Result) -> Layout:
     if outer and len(frame[outer].drop_duplicates()) <= _FEW_SERIES:
         return Layout(frame, [], groups[-1:], outer, steps=False)
     return Layout(frame, outer, groups[-1:], ["estimand"], steps=False)
+
+
+def _in_order(frame: pd.DataFrame, result: Result) -> pd.DataFrame:
+    """Order the estimands: the one to quote first, then as the populations narrow; the sort is stable."""
+    names = list(result.spec.get("population", {}))
+    prefix = _common_prefix(result)
+
+    def rank(estimand: str) -> int:
+        population = estimand.removeprefix(prefix)
+        if estimand == result.spec.get("primary"):
+            return -1
+        return names.index(population) if population in names else len(names)
+
+    ranked = frame.assign(_rank=frame["estimand"].map(rank))
+    return ranked.sort_values("_rank", kind="stable").drop(columns="_rank")
 
 
 def _most_frequent_first(frame: pd.DataFrame, groups: list[str], result: Result) -> pd.DataFrame:
@@ -133,6 +147,14 @@ def medians(result: Result) -> pd.DataFrame:
 def is_curve(layout: Layout) -> bool:
     """Tell whether a layout is a curve over time: its counts are those of one step, not of the share shown."""
     return layout.steps and len(layout.frame["estimand"].unique()) == 1
+
+
+def counts_a_step(layout: Layout, rows: pd.DataFrame) -> bool:
+    """Tell whether the counts of some rows are those of one step of a curve, not the share shown."""
+    if is_curve(layout):
+        return True
+    shares = rows["numerator"] / rows["denominator"].where(rows["denominator"] > 0)
+    return layout.steps and bool((rows["estimate"] - shares).abs().gt(_SAME).any())
 
 
 def is_median(estimand: str) -> bool:

@@ -84,7 +84,9 @@ def plot(result: Result, *, ax: Axes | None = None) -> Axes:
     layout = lay_out(result)
     if ax is None:
         ax = _new_axes(layout)
-    if not layout.steps:
+    if layout.frame.empty:
+        ax.text(0.5, 0.5, "nothing to show", transform=ax.transAxes, ha="center", va="center", color="0.4")
+    elif not layout.steps:
         _forest(ax, result, layout)
     elif is_curve(layout):
         _curves(ax, result, layout)
@@ -169,7 +171,8 @@ def _most_frequent(layout: Layout) -> tuple[pd.DataFrame, int]:
 def _marks(ax: Axes, rows: pd.DataFrame, places: pd.Series[Any], look: _Series) -> None:
     """Draw points with horizontal intervals."""
     ax.hlines(places, rows["conf_low"], rows["conf_high"], color=look.color, linewidth=1.6)
-    ax.plot(rows["estimate"], places, linestyle="none", marker=look.marker, color=look.color, label=look.name)
+    marks: dict[str, Any] = {"linestyle": "none", "marker": look.marker, "color": look.color}
+    ax.plot(rows["estimate"], places, label=look.name, clip_on=False, zorder=3, **marks)
     for place in places[rows["estimate"].isna()]:
         ax.text(0, place, " not estimable", va="center", fontsize="x-small", color="0.4")
 
@@ -283,6 +286,8 @@ def _points_by_session(ax: Axes, result: Result, layout: Layout) -> None:
             marker=each.marker,
             color=each.color,
             label=each.name,
+            clip_on=False,
+            zorder=3,
         )
     ax.set_xlabel(time_name(result))
     ax.set_ylabel(_value_label(frame, result))

@@ -124,3 +124,26 @@ def labels(clinic: Dataset, columns: Sequence[str]) -> dict[str, dict[str, str]]
         for column in columns
         if column in names
     }
+
+
+def cluster_sums(trials: nw.Expr, successes: nw.Expr, prefix: str) -> list[nw.Expr]:
+    """Return the sums over patients that make `estimators.ClusterTotals`, from one row a patient.
+
+    Parameters
+    ----------
+    trials, successes
+        A patient's numbers; a patient without trials is not counted.
+    prefix
+        The sums are named ``{prefix}_{field of ClusterTotals}``.
+    """
+    present = nw.when(trials > 0)
+    terms = {
+        "clusters": present.then(nw.lit(1.0)).otherwise(nw.lit(0.0)),
+        "trials": trials,
+        "successes": successes,
+        "trials_squared": trials**2,
+        "successes_squared": successes**2,
+        "product": trials * successes,
+        "successes_squared_per_trial": present.then(successes**2 / trials).otherwise(nw.lit(0.0)),
+    }
+    return [expression.sum().alias(f"{prefix}_{name}") for name, expression in terms.items()]

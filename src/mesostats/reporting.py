@@ -8,12 +8,13 @@ import os
 import platform
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from html import escape
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import narwhals as nw
 import pandas as pd
@@ -24,8 +25,8 @@ from mesostats.adverse_events import adverse_event_rates
 from mesostats.dropout import retention
 from mesostats.engine import collect
 from mesostats.errors import DataError, MesostatsError
-from mesostats.handover import Opened, grouping, hand_over
-from mesostats.layout import labels_of, out_of, with_interval
+from mesostats.handover import END_OF_COURSE, Opened, grouping, hand_over
+from mesostats.layout import labels_of, out_of, readable, time_name, with_interval
 from mesostats.pages import Page, make_page, notebooks
 from mesostats.responders import response
 from mesostats.validation import ValidationReport, validate
@@ -39,10 +40,10 @@ if TYPE_CHECKING:
 _TITLE: Final = "Clinic outcomes: response, side effects, dropout"
 _KERNELS: Final = 2
 _LIBRARIES: Final = ("mesostats", "duckdb", "narwhals", "numpy", "pandas", "pandera", "scipy", "statsmodels")
-_HEADLINES: Final[dict[str, Callable[..., Result]]] = {
-    "Responders, %": response,
-    "Patients with a side effect, %": adverse_event_rates,
-    "Still in treatment, %": retention,
+_MEANINGS: Final = {
+    "Responders, %": "the treated courses whose endpoint is due (N) and those of them that met their instrument's rule (n)",
+    "Patients with a side effect, %": "the treated patients who were asked (N) and those of them with at least one (n)",
+    "Still in treatment, %": "the share of courses expected to come to the session named, the last of the schedule",
 }
 
 
@@ -62,6 +63,7 @@ def report(
     *,
     out: str | Path = "reports",
     by: str | Sequence[str] | None = None,
+    endpoint: Literal["end_of_course"] | int = END_OF_COURSE,
     allow_errors: bool = False,
 ) -> Path:
     """Make the report of a clinic: data quality, response, side effects and dropout, in one HTML file.
@@ -74,6 +76,8 @@ def report(
         The folder that ``report.html`` is written to, whole or not at all; an earlier one is replaced.
     by
         Columns to group by; by default the indication, or the arm where all courses have one indication.
+    endpoint
+        When response is read: at the end of the course, or a day after the first session (see `mesostats.response`).
     allow_errors
         Make the report although the data have errors; its first page says so.
 
@@ -87,13 +91,20 @@ def report(
     DataError
         If the data have errors and ``allow_errors`` is false; nothing is written.
     ValueError
-        If no table has a column of ``by``.
+        If no table has a column of ``by``, or ``endpoint`` is not as described.
+    NotADirectoryError
+        If ``out`` is a file.
     """
-    return build(clinic, out=out, by=by, allow_errors=allow_errors).path
+    return build(clinic, out=out, by=by, endpoint=endpoint, allow_errors=allow_errors).path
 
 
 def build(
-    clinic: Dataset, *, out: str | Path, by: str | Sequence[str] | None = None, allow_errors: bool = False
+    clinic: Dataset,
+    *,
+    out: str | Path,
+    by: str | Sequence[str] | None = None,
+    endpoint: Literal["end_of_course"] | int = END_OF_COURSE,
+    allow_errors: bool = False,
 ) -> Built:
     """Make the report as `report` does, and tell which parts failed.
 
@@ -102,16 +113,32 @@ def build(
     Built
         The file, and the names of the notebooks that stopped with an error; their parts hold its message.
     """
-    opened = Opened(clinic, grouping(clinic, by), validate(clinic))
+    _check(endpoint, Path(out))
+    opened = Opened(clinic, grouping(clinic, by), validate(clinic), endpoint)
     if not (opened.quality.ok or allow_errors):
         _refuse(opened.quality)
     with tempfile.TemporaryDirectory(prefix="mesostats-") as scratch:
         folder = Path(scratch)
         hand_over(opened, folder)
         pages = _run(folder, clinic.names)
-        arguments = {"by": ", ".join(opened.by), "allow_errors": str(allow_errors)}
+        arguments = {
+            "by": ", ".join(opened.by),
+            "endpoint": str(endpoint),
+            "allow_errors": str(allow_errors),
+        }
         html = _document(opened, pages, _manifest(clinic, folder, arguments))
     return Built(_write(html, Path(out)), [page.name for page in pages if page.failed])
+
+
+def _check(endpoint: object, out: Path) -> None:
+    """Refuse before the work begins what would stop it at its end."""
+    is_day = isinstance(endpoint, int) and not isinstance(endpoint, bool) and endpoint > 0
+    if not (is_day or endpoint == END_OF_COURSE):
+        msg = f"endpoint is '{END_OF_COURSE}' or a number of days above 0, found {endpoint!r}"
+        raise ValueError(msg)
+    if out.exists() and not out.is_dir():
+        msg = f"'{out}' is a file; give a folder for the report"
+        raise NotADirectoryError(msg)
 
 
 def _refuse(quality: ValidationReport) -> None:
@@ -148,10 +175,16 @@ def _document(opened: Opened, pages: list[Page], manifest: str) -> str:
 
 def _front(opened: Opened, pages: list[Page]) -> str:
     """Return the first page: the clinic, its data quality, and the numbers to quote."""
-    clinic, by, quality = opened
+    clinic, by, quality, endpoint = opened
+    read = (
+        "at the end of the course"
+        if endpoint == END_OF_COURSE
+        else f"on day {endpoint} after the first session"
+    )
     sizes = {name: f"{_rows(clinic, name):,}" for name in clinic.names}
+    grouped = f"Grouped by {escape(', '.join(readable(column).lower() for column in by))}"
     parts = [
-        f"<p>Data cut: <strong>{clinic.cutoff.isoformat()}</strong>. Grouped by {escape(', '.join(by))}.</p>"
+        f"<p>Data cut: <strong>{clinic.cutoff.isoformat()}</strong>. {grouped}. Response is read {read}.</p>"
     ]
     if not quality.ok:
         text = "The data have errors. Every number below may be wrong; correct the errors and make the report anew."
@@ -163,7 +196,7 @@ def _front(opened: Opened, pages: list[Page]) -> str:
     ]
     parts += ["<h2>The clinic</h2>", _html_table(["Table", "Rows"], sizes.items())]
     parts += ["<h2>Data quality</h2>", _quality(quality)]
-    parts += ["<h2>In numbers</h2>", *_headlines(clinic, by)]
+    parts += ["<h2>In numbers</h2>", *_headlines(opened)]
     return "\n".join(parts)
 
 
@@ -175,15 +208,22 @@ def _quality(quality: ValidationReport) -> str:
     counts = quality.counts
     if counts.empty:
         return "<p>Validation found nothing.</p>"
-    rows = zip(counts["severity"], counts["rule"], counts["n"].map("{:,}".format), strict=True)
-    return _html_table(["Severity", "Rule", "Rows"], rows)
+    verdict = "No errors. Warnings are rows to look at; the first part says which."
+    if not quality.ok:
+        verdict = "There are errors; the first part says where, and what to do."
+    names = counts["rule"].map(readable)
+    rows = zip(counts["severity"], names, counts["n"].map("{:,}".format), strict=True)
+    return f"<p>{verdict}</p>" + _html_table(["Severity", "What was found", "Rows"], rows)
 
 
-def _headlines(clinic: Dataset, by: list[str]) -> list[str]:
+def _headlines(opened: Opened) -> list[str]:
     """Return a table of the numbers to quote, one row a group, and what could not be counted."""
+    clinic, by = opened.clinic, opened.by
+    read_at_endpoint: Callable[..., Result] = partial(response, endpoint=opened.endpoint)
+    analyses: tuple[Callable[..., Result], ...] = (read_at_endpoint, adverse_event_rates, retention)
     cells: dict[str, dict[str, str]] = {}
     missing = []
-    for heading, analysis in _HEADLINES.items():
+    for heading, analysis in zip(_MEANINGS, analyses, strict=True):
         try:
             result = analysis(clinic, by=by)
         except (MesostatsError, ValueError) as error:
@@ -192,10 +232,12 @@ def _headlines(clinic: Dataset, by: list[str]) -> list[str]:
         for group, text in _quoted(result, by):
             texts = cells.setdefault(group, {})
             texts[heading] = f"{texts[heading]}; {text}" if heading in texts else text
-    headings = [heading for heading in _HEADLINES if any(heading in row for row in cells.values())]
+    headings = [heading for heading in _MEANINGS if any(heading in row for row in cells.values())]
     rows = [[group, *(row.get(heading, "") for heading in headings)] for group, row in cells.items()]
-    note = "<p>With interval and n/N, or the session; the parts below say who is counted, and how.</p>"
-    return [_html_table(["Group", *headings], rows), note, *missing]
+    notes = [f"<li>{heading}: {_MEANINGS[heading]}.</li>" for heading in headings]
+    note = "<p>In brackets the 95 % confidence interval; after it n/N, or the session.</p>"
+    group = " · ".join(readable(column) for column in by)
+    return [_html_table([group, *headings], rows), note, f"<ul>{''.join(notes)}</ul>", *missing]
 
 
 def _quoted(result: Result, by: list[str]) -> list[tuple[str, str]]:
@@ -203,12 +245,12 @@ def _quoted(result: Result, by: list[str]) -> list[tuple[str, str]]:
     rows = result.estimates[result.estimates["estimand"].eq(result.spec["primary"])]
     if rows["time"].notna().any():
         rows = rows.groupby(by, sort=False, dropna=False).tail(1)
-    return [(labels_of(result, by, row), _quotation(row)) for _, row in rows.iterrows()]
+    return [(labels_of(result, by, row), _quotation(result, row)) for _, row in rows.iterrows()]
 
 
-def _quotation(row: pd.Series[Any]) -> str:
+def _quotation(result: Result, row: pd.Series[Any]) -> str:
     """Return one number to quote; at a time of a curve, n/N would be that step's alone."""
-    count = out_of(row) if pd.isna(row["time"]) else f"at {row['time']:g}"
+    count = out_of(row) if pd.isna(row["time"]) else f"{time_name(result).lower()} {row['time']:g}"
     return f"{with_interval(row)}, {count}"
 
 

@@ -13,7 +13,7 @@ from mesostats.assessments import END_OF_COURSE, TAKEN, Endpoint, rules, scored_
 from mesostats.engine import collect
 from mesostats.estimators import ClusterTotals, clustered_proportion, proportion
 from mesostats.estimators.proportions import with_clustering_note
-from mesostats.populations import POPULATIONS, grouping, labels
+from mesostats.populations import POPULATIONS, cluster_sums, grouping, labels
 from mesostats.results import Result, contract, stack
 
 if TYPE_CHECKING:
@@ -186,17 +186,7 @@ def _counts(scored: nw.LazyFrame[Any], groups: list[str]) -> pd.DataFrame:
     sums = []
     for flag in flags:
         trials, hits = nw.col(flag), nw.col("responding_completers" if flag == "completer" else "responders")
-        present = nw.when(trials > 0)
-        terms = {
-            "clusters": present.then(nw.lit(1.0)).otherwise(nw.lit(0.0)),
-            "trials": trials,
-            "successes": hits,
-            "trials_squared": trials**2,
-            "successes_squared": hits**2,
-            "product": trials * hits,
-            "successes_squared_per_trial": present.then(hits**2 / trials).otherwise(nw.lit(0.0)),
-        }
-        sums += [expression.sum().alias(f"{flag}_{name}") for name, expression in terms.items()]
+        sums += cluster_sums(trials, hits, flag)
     return collect(patients.group_by(*groups).agg(sums)).sort_values(groups, ignore_index=True)
 
 

@@ -15,6 +15,7 @@ from mesostats.layout import (
     amount,
     bounds,
     conf_level,
+    counts_a_step,
     heading,
     is_curve,
     is_share,
@@ -42,6 +43,10 @@ _PARTS: Final = {
     "_p_adjusted": "adjusted p",
 }
 _SECTION: Final = "_section"
+_BOUNDS_NOTE: Final = (
+    "Missing: {units} without an answer, because nobody asked; they are not in n/N. Bounds: the share if none of them had "
+    "the event, and if all of them had."
+)
 
 
 def table(result: Result, *, title: str | None = None) -> GT:
@@ -190,7 +195,7 @@ def _headed(view: GT, result: Result, layout: Layout, cells: pd.DataFrame) -> GT
         names: dict[str, Any] = {
             f"{series}{part}": _part_label(part, first["estimand"], level) for part in parts
         }
-        if is_curve(layout) and "_count" in parts:
+        if "_count" in parts and counts_a_step(layout, own):
             names[f"{series}_count"] = "events/at risk"
         is_primary = len(layout.frame["estimand"].unique()) > 1 and first["estimand"] == primary
         spanner = labels_of(result, layout.series, first) + (" (primary)" if is_primary else "")
@@ -216,7 +221,7 @@ def _footnoted(view: GT, cells: pd.DataFrame) -> GT:
             loc.body(columns=f"{series}_value", rows=rows["_row"].tolist())
             for series, rows in own.groupby("_series")
         ]
-        view = view.tab_footnote(str(note), places)
+        view = view.tab_footnote(str(note), places, placement="right")
     return view
 
 
@@ -224,19 +229,24 @@ def _source_notes(result: Result, layout: Layout, cells: pd.DataFrame) -> list[s
     """Return what stands beneath: how it was computed, whom it counts, and what the parts mean."""
     spec = result.spec
     notes = []
-    methods = [method for method in cells["method"].unique() if method]
-    if methods:
-        notes.append("Method: " + "; ".join(methods) + ".")
+    methods = dict.fromkeys("; ".join(cells["method"].unique()).split("; "))
+    if any(methods):
+        notes.append("Method: " + "; ".join(filter(None, methods)) + ".")
     count = "Events/at risk" if is_curve(layout) else "n/N"
     units = ", ".join(unit for unit in cells["unit"].unique() if unit)
     population = "; ".join(
-        f"{readable(name).lower()}: {text}".rstrip(".") for name, text in spec.get("population", {}).items()
+        text.rstrip(".") if text.startswith(name) else f"{readable(name).lower()}: {text}".rstrip(".")
+        for name, text in spec.get("population", {}).items()
     )
     notes.append(
         f"{count} counts {units or 'units'}." + (f" Population: {population}." if population else "")
     )
+    if any(counts_a_step(layout, own) for _, own in cells.groupby("_series")):
+        notes.append("Events/at risk are those of one step; the share beside them is cumulative.")
+    if spec.get("not_due"):
+        notes.append(f"Not counted: {spec['not_due']:,} courses whose endpoint is not due at the data cut.")
     if cells["_bounds"].ne(MISSING).any():
-        notes.append("Bounds: if none, or all, of those who were not asked had the event.")
+        notes.append(_BOUNDS_NOTE.format(units=units or "units"))
     missing = label(result, "columns", "n_missing") if cells["_missing"].ne(MISSING).any() else ""
     if missing and missing != "N missing":
         notes.append(f"Missing: {missing}.")

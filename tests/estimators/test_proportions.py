@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesostats.estimators import ClusterTotals, clustered_proportion, proportion
+from mesostats.estimators.proportions import with_clustering_note
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 METHODS = ["wilson", "clopper_pearson", "jeffreys", "agresti_coull"]
@@ -225,6 +226,15 @@ def test_clustered_proportion_notes_what_cannot_be_seen() -> None:
     assert found["conf_high"].tolist()[1] == 1.0
     assert found.loc[2:, ["std_error", "conf_low", "conf_high"]].isna().all(axis=None)
     assert found["estimate"].tolist() == [0, 1, 0.4, 0.25]
+
+
+def test_clustering_is_noted_only_where_it_widens_the_interval() -> None:
+    # Each of two patients has one success in two: nothing varies between them, so v = 0, the design effect is 1 and the
+    # intracluster correlation (0 - 0.5)/(0 + 0.5) is -1. With 2 and 0 of 2: v = 2/1·2/16 = 0.25 over 0.25/4 is 4.
+    totals = ClusterTotals.from_arrays([1, 1, 2, 0], [2, 2, 2, 2], ["alike", "alike", "apart", "apart"])
+    found = with_clustering_note(clustered_proportion(totals))
+    assert found["icc"].tolist() == pytest.approx([-1, 1])
+    assert found["note"].tolist() == ["", "ICC 1.000, design effect 4.00"]
 
 
 def test_clustered_proportion_of_nobody_is_missing_with_a_note() -> None:

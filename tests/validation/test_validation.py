@@ -41,7 +41,7 @@ def test_defects_stand_in_order_of_severity_table_and_row() -> None:
         "no_event",
     ]
     assert report.counts["n"].to_list() == [1, 1, 1, 1]
-    assert repr(report) == "<ValidationReport: 2 errors, 1 warnings, 1 notes.>"
+    assert repr(report) == "<ValidationReport: 2 errors, 1 warning, 1 note.>"
 
 
 def test_validate_changes_nothing_and_says_the_same_twice() -> None:

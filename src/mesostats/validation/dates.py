@@ -66,8 +66,7 @@ def _events(clinic: Dataset) -> Iterator[Finding]:
 
 
 def _future(clinic: Dataset, table: str) -> Iterator[Finding]:
-    schema, limit = table_schema(table), latest_possible(clinic)
-    what = "the data-cut date" if clinic.cutoff_declared else "today"
+    schema, limit = table_schema(table), latest_possible()
     if not schema.dates():
         return
     late = [
@@ -77,4 +76,4 @@ def _future(clinic: Dataset, table: str) -> Iterator[Finding]:
     for column in [name for name in schema.dates() if counts[name] > 0]:
         rows = checked(clinic, table).filter(nw.col(column) > limit)
         rows = rows.select(*marks(schema.key), nw.col(column).alias("date"))
-        yield from look("future_date", table, column, rows, values={"limit": f"{what}, {limit}"})
+        yield from look("future_date", table, column, rows, values={"limit": f"today, {limit}"})

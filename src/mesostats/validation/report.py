@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _COLUMNS: Final = ["table", "row", "key", "rule", "number", "severity", "column", "found", "action"]
 _COUNTS: Final = ["rule", "number", "severity", "n", "n_listed"]
 _TEXTS: Final = ["table", "key", "rule", "severity", "column", "found", "action"]
-_PREVIEW: Final = 20
+_PREVIEW: Final = 5
+_HEADS: Final = {"n": "rows", "n_listed": "rows listed"}
 _WIDTH: Final = 160
 _MASK: Final = "…"
 
@@ -85,7 +86,7 @@ class ValidationReport:
         errors = self.counts[self.counts["severity"] == "error"]
         if not errors.empty:
             each = ", ".join(f"{rule} {n}" for rule, n in zip(errors["rule"], errors["n"], strict=True))
-            msg = f"the data have {errors['n'].sum()} errors ({each}); the report's defects say where and what to do"
+            msg = f"the data have {_number(int(errors['n'].sum()), 'error')} ({each}); the report's defects say where and what to do"
             raise DataError(msg)
 
     def redacted(self) -> ValidationReport:
@@ -139,25 +140,26 @@ class ValidationReport:
     def _html(self, defects: pd.DataFrame) -> str:
         parts = [f"<p>{escape(self._summary())}</p>"]
         if not self.counts.empty:
-            tables = [self.counts, defects]
-            parts += [table.to_html(index=False, na_rep="", border=0, escape=True) for table in tables]
+            tables = [self.counts.rename(columns=_HEADS), _shown(defects)]
+            parts += [
+                each.drop(columns="number").to_html(index=False, na_rep="", border=0, escape=True)
+                for each in tables
+            ]
         return '<div class="mesostats-validation">' + "\n".join(parts) + "</div>"
 
     def _repr_html_(self) -> str:
-        rest = len(self.defects) - _PREVIEW
-        more = f"<p>… and {rest} more rows in .defects</p>" if rest > 0 else ""
-        return self._html(self.defects.head(_PREVIEW)) + more
+        first = self.defects.groupby("rule", sort=False).head(_PREVIEW)
+        found = int(self.counts["n"].sum())
+        rest = f"<p>The first {_PREVIEW} rows of each rule, {len(first):,} of {found:,}.</p>"
+        return self._html(first) + (rest if found > len(first) else "")
 
     def _summary(self) -> str:
         if self.counts.empty:
             return "Validation: nothing found."
         by_severity = self.counts.groupby("severity")["n"].sum()
-        words = {"error": "errors", "warning": "warnings", "info": "notes"}
-        return (
-            "Validation: "
-            + ", ".join(f"{by_severity.get(each, 0)} {words[each]}" for each in SEVERITIES)
-            + "."
-        )
+        words = {"error": "error", "warning": "warning", "info": "note"}
+        counted = [_number(int(by_severity.get(each, 0)), words[each]) for each in SEVERITIES]
+        return f"Validation: {', '.join(counted)}."
 
     def __repr__(self) -> str:
         return f"<ValidationReport: {self._summary().removeprefix('Validation: ')}>"
@@ -202,6 +204,18 @@ def _counts(found: list[Finding]) -> pd.DataFrame:
     ]
     kinds = {"rule": "string", "number": "Int64", "severity": "string", "n": "int64", "n_listed": "int64"}
     return pd.DataFrame(rows, columns=_COUNTS).astype(kinds)
+
+
+def _number(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def _shown(defects: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the columns that hold nothing but the mask."""
+    masks = [
+        name for name in ("key", "found") if not defects.empty and defects[name].fillna(_MASK).eq(_MASK).all()
+    ]
+    return defects.drop(columns=masks)
 
 
 def _neutral(texts: pd.Series[str]) -> pd.Series[str]:

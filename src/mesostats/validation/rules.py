@@ -109,7 +109,7 @@ _DATES = (
         2,
         "error",
         "{date}, after {limit}",
-        "Correct the date, or give a later data-cut date if it is right.",
+        "Correct the date: it lies in the future.",
     ),
 )
 

@@ -18,9 +18,9 @@ STATUSES: Final = (ATTENDED, "no_show", "cancelled")
 _DOSE: Final = ("volume_ml", "depth_mm", "pain_nrs")
 
 
-def latest_possible(clinic: Dataset) -> dt.date:
-    """Return the last day that a date may name: the declared data-cut date, or today."""
-    return clinic.cutoff if clinic.cutoff_declared else dt.datetime.now(tz=dt.UTC).date()
+def latest_possible() -> dt.date:
+    """Return the last day that a date may name: today. What lies after a data cut is not wrong, only not counted."""
+    return dt.datetime.now(tz=dt.UTC).date()
 
 
 def visits(clinic: Dataset) -> nw.LazyFrame[Any]:
@@ -55,7 +55,7 @@ def _visits(clinic: Dataset) -> nw.LazyFrame[Any]:
     sessions = without_copies(clinic, "sessions").select(ROW, *of_session)
     courses = one_a_key(clinic, "courses").select(*of_course)
     date = nw.col("date")
-    impossible = (date > latest_possible(clinic)) | (date < nw.col("start_date"))
+    impossible = (date > latest_possible()) | (date < nw.col("start_date"))
     unknown = date.is_null() | nw.col("status").is_null() | ~nw.col("status").is_in(STATUSES)
     return sessions.join(courses, on="course_id", how="left").with_columns(
         unsound=unknown.fill_null(value=True) | impossible.fill_null(value=False),
