@@ -132,5 +132,5 @@ def test_to_html_escapes_values() -> None:
 
 def test_to_text_shows_each_defect_without_markup() -> None:
     text = spoiled(cell("outcomes", 1, instrument="[red]x[/red]")).to_text()
-    assert "1 errors" in text
+    assert "1 error," in text
     assert "[red]x[/red]" in text
