@@ -664,3 +664,10 @@ def test_read_with_any_mapping_raises_nothing_but_mesostats_errors(
 def test_read_refuses_reserved_extra_columns(visits: Path, tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match="begin with _ are reserved"):
         read(visits, mapping=write(tmp_path, changed(sessions={"extra": {"_note": "Note"}})))
+
+
+def test_endpoint_of_a_mapping_is_what_reports_read(tmp_path: Path) -> None:
+    assert load_mapping("cdisc_pilot").endpoint == 168
+    (tmp_path / "bad.yaml").write_text("endpoint: -1\ntables: {}\n", encoding="utf-8")
+    with pytest.raises(MappingError, match="endpoint"):
+        load_mapping(tmp_path / "bad.yaml")

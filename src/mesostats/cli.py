@@ -132,9 +132,8 @@ def _add_report(verbs: _Verbs) -> None:
     report.add_argument(
         "--endpoint",
         type=_endpoint,
-        default="end_of_course",
         metavar="DAY",
-        help="read response on this day after the first session (default: at the end of the course)",
+        help="read response on this day after the first session (default: the mapping's, else end_of_course)",
     )
     report.add_argument("--out", default="reports", help="folder of the report (default: reports)")
     report.add_argument("--allow-errors", action="store_true", help="report although the data have errors")

@@ -49,6 +49,8 @@ class Dataset:
         A loaded vocabulary or an overlay folder; the shipped vocabulary by default.
     cutoff
         The data-cut date. By default the latest date in the data that is not after today.
+    endpoint
+        The day after the first session on which reports read response, where the data's mapping declares one.
     truth
         True values, for a simulated clinic.
 
@@ -91,11 +93,13 @@ class Dataset:
         adverse_events: Any = None,
         vocabulary: Vocabulary | str | Path | None = None,
         cutoff: dt.date | str | None = None,
+        endpoint: int | None = None,
         truth: pd.DataFrame | None = None,
         engine: Engine | None = None,
     ) -> None:
         self.engine = engine or Engine()
         self.vocabulary = vocabulary if isinstance(vocabulary, Vocabulary) else load_vocabulary(vocabulary)
+        self.endpoint = endpoint
         self.truth = truth
         given = (patients, courses, sessions, products, outcomes, adverse_events)
         self._frames = {

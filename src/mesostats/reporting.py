@@ -63,7 +63,7 @@ def report(
     *,
     out: str | Path = "reports",
     by: str | Sequence[str] | None = None,
-    endpoint: Literal["end_of_course"] | int = END_OF_COURSE,
+    endpoint: Literal["end_of_course"] | int | None = None,
     allow_errors: bool = False,
 ) -> Path:
     """Make the report of a clinic: data quality, response, side effects and dropout, in one HTML file.
@@ -77,7 +77,8 @@ def report(
     by
         Columns to group by; by default the indication, or the arm where all courses have one indication.
     endpoint
-        When response is read: at the end of the course, or a day after the first session (see `mesostats.response`).
+        When response is read: at the end of the course, or a day after the first session (see `mesostats.response`); by
+        default what the data's mapping declares, else the end of the course.
     allow_errors
         Make the report although the data have errors; its first page says so.
 
@@ -103,7 +104,7 @@ def build(
     *,
     out: str | Path,
     by: str | Sequence[str] | None = None,
-    endpoint: Literal["end_of_course"] | int = END_OF_COURSE,
+    endpoint: Literal["end_of_course"] | int | None = None,
     allow_errors: bool = False,
 ) -> Built:
     """Make the report as `report` does, and tell which parts failed.
@@ -113,6 +114,7 @@ def build(
     Built
         The file, and the names of the notebooks that stopped with an error; their parts hold its message.
     """
+    endpoint = endpoint if endpoint is not None else clinic.endpoint or END_OF_COURSE
     _check(endpoint, Path(out))
     opened = Opened(clinic, grouping(clinic, by), validate(clinic), endpoint)
     if not (opened.quality.ok or allow_errors):

@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveFloat,
+    PositiveInt,
     model_validator,
 )
 
@@ -300,6 +301,8 @@ class Mapping(_Part):
         A folder beside the mapping file, or the name of a shipped overlay.
     cutoff
         The data-cut date, YYYY-MM-DD.
+    endpoint
+        The day after the first session on which reports read response; at the end of the course where it is not given.
     tables
         Canonical table → `TableMapping`.
     """
@@ -311,6 +314,7 @@ class Mapping(_Part):
     date_format: DateFormat | None = None
     vocabulary: Name | None = None
     cutoff: Annotated[str, AfterValidator(_iso_date)] | None = None
+    endpoint: PositiveInt | None = None
     tables: dict[str, TableMapping] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -66,7 +66,8 @@ def read(
     if vocabulary is None and content.vocabulary is not None:
         vocabulary = _overlay(mapping_path(mapping), content.vocabulary)
     tables = _mapped(folder, content, engine)
-    return _dataset(folder, engine, tables, vocabulary=vocabulary, cutoff=cutoff or content.cutoff)
+    cutoff = cutoff or content.cutoff
+    return _dataset(folder, engine, tables, vocabulary=vocabulary, cutoff=cutoff, endpoint=content.endpoint)
 
 
 def _dataset(source: Path, engine: Engine, tables: dict[str, Any], **settings: Any) -> Dataset:
