@@ -23,23 +23,12 @@ if TYPE_CHECKING:
 
 DropoutDate = Literal["last_attended", "first_missed"]
 
-_TAKEN: Final = {
-    *TIMELINE_COLUMNS,
-    "time",
-    "event",
-    "excluded",
-    "courses",
-    "reached",
-    "outcome",
-    "horizon",
-} - {
-    "course_id",
-    "patient_id",
-    "protocol",
-}
+_OWN: Final = ("time", "event", "excluded", "courses", "reached", "final", "outcome", "horizon")
+_TAKEN: Final = {*TIMELINE_COLUMNS, *_OWN} - {"course_id", "patient_id", "protocol"}
 
 _RULES: Final = (
     "Completed and ongoing courses are censored; a course whose next session is not overdue by more than the grace is ongoing.",
+    "With follow_up='settled', a session counts once its window and grace were over before the data cut, for whoever came or not.",
     "Courses are taken as independent; a patient with several courses counts with each.",
 )
 _REFERENCES: Final = (
@@ -220,7 +209,7 @@ def _by_session(courses: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
 def _by_day(courses: nw.LazyFrame[Any], dropout_date: str) -> nw.LazyFrame[Any]:
     """Add ``time`` in days since the first session, ``event`` and why a course is not analysed (``excluded``)."""
     horizon, last = nw.col("horizon"), nw.col("last_day")
-    dropped, ongoing = nw.col("state") == "dropped_out", nw.col("state") == "ongoing"
+    dropped, ongoing = nw.col("final") == "dropped_out", nw.col("final") == "ongoing"
     if dropout_date == "first_missed":
         until = nw.max_horizontal(nw.min_horizontal(horizon, nw.col("due_until")).cast(nw.Int64), last)
         last = nw.when(dropped).then(nw.col("first_missed_day")).when(ongoing).then(until).otherwise(last)

@@ -37,16 +37,16 @@ def with_follow_up(courses: nw.LazyFrame[Any], clinic: Dataset, follow_up: Follo
     Returns
     -------
     nw.LazyFrame
-        The courses with ``reached`` (attended sessions that count), ``outcome`` (completed, ongoing, dropped_out, as far
-        as settled) and ``horizon`` (the last day on which a dropout would be known, since 1970-01-01).
+        The courses with ``reached`` (attended sessions that count), ``final`` (the state, but completed for whoever came to
+        all planned sessions), ``outcome`` (the same as far as settled, else ongoing) and ``horizon`` (the last day on which a dropout would be known, since 1970-01-01).
     """
     # Whoever came to all planned sessions has none left to drop out of, whatever was recorded afterwards.
     came_to_all = (nw.col("attended") >= nw.col("planned")) & (nw.col("attended") > 0)
     ended = nw.when(came_to_all).then(nw.lit("completed")).otherwise(nw.col("state"))
-    courses = courses.with_columns(state=ended)
+    courses = courses.with_columns(final=ended)
     if follow_up == "all":
         return courses.with_columns(
-            reached=nw.col("attended"), outcome=nw.col("state"), horizon=nw.lit(cutoff_day(clinic))
+            reached=nw.col("attended"), outcome=nw.col("final"), horizon=nw.lit(cutoff_day(clinic))
         )
     lags = _lags(clinic)
     longest = lags.groupby("protocol", as_index=False).agg(longest_lag=("lag", "max"))
@@ -59,11 +59,11 @@ def with_follow_up(courses: nw.LazyFrame[Any], clinic: Dataset, follow_up: Follo
     # A course that has ended and came to its last settled session has no session left to settle.
     return (
         joined.with_columns(
-            whole=whole | ((nw.col("state") == "completed") & (settled >= nw.col("attended")))
+            whole=whole | ((nw.col("final") == "completed") & (settled >= nw.col("attended")))
         )
         .with_columns(
             reached=nw.min_horizontal(nw.col("attended"), settled).cast(nw.Int64),
-            outcome=nw.when(nw.col("whole")).then(nw.col("state")).otherwise(nw.lit("ongoing")),
+            outcome=nw.when(nw.col("whole")).then(nw.col("final")).otherwise(nw.lit("ongoing")),
             horizon=(cutoff_day(clinic) - nw.coalesce(nw.col("longest_lag") + 1, nw.lit(0.0))).cast(nw.Int64),
         )
         .drop("open_slot", "longest_lag", "whole")
