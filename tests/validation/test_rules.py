@@ -163,8 +163,8 @@ CELLS = [
         5,
         "warning",
         "S4",
-        "3 days",
-        "7 to 10 days in the phase weekly",
+        "3 days after the session before; protocol weekly_to_monthly plans 7 to 10 in the phase weekly",
+        "Check both dates",
     ),
     (
         "sessions",

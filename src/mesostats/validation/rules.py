@@ -132,8 +132,8 @@ _SESSIONS = (
         "off_window",
         5,
         "warning",
-        "{gap} days after the session before",
-        "Protocol {protocol} plans {low} to {high} days in the phase {phase}; check both dates.",
+        "{gap} days after the session before; protocol {protocol} plans {low} to {high} in the phase {phase}",
+        "Check both dates; if they are right, the visit was early or late, and nothing is to be done.",
     ),
     Rule(
         "dose_without_visit",
