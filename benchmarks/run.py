@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-import mesostats as ms
 from tasks import TASKS
 
 SIZES = (1_000, 100_000, 2_000_000)

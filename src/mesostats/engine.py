@@ -95,6 +95,8 @@ class Engine:
         )
         # Rows are numbered when they are stored (`numbered`); keeping their order after that would cost a core.
         self.connection.execute("SET preserve_insertion_order = false")
+        # DuckDB would draw its bar into whatever the caller prints.
+        self.connection.execute("SET enable_progress_bar = false")
         # No network at run time: DuckDB must not fetch extensions by itself.
         self.connection.execute("SET autoinstall_known_extensions = false")
         self._numbers = count()
