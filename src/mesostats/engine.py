@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import glob
 import tempfile
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -95,8 +96,9 @@ class Engine:
         )
         # Rows are numbered when they are stored (`numbered`); keeping their order after that would cost a core.
         self.connection.execute("SET preserve_insertion_order = false")
-        # DuckDB would draw its bar into whatever the caller prints.
-        self.connection.execute("SET enable_progress_bar = false")
+        # DuckDB would draw its bar into what the caller prints. In Jupyter it has none without ipywidgets, and refuses.
+        with suppress(duckdb.InvalidInputException):
+            self.connection.execute("SET enable_progress_bar = false")
         # No network at run time: DuckDB must not fetch extensions by itself.
         self.connection.execute("SET autoinstall_known_extensions = false")
         self._numbers = count()
