@@ -70,7 +70,7 @@ def retention(
     Result
         Estimands ``retention`` (one row a time; denominator: at risk just before, numerator: dropped out at it) and
         ``median_retention`` (in sessions or days). Unit: courses. ``n_missing``: courses of the group that are not in
-        the analysis (with days: never attended).
+        the analysis: nothing of them is settled, or (with days) they never attended.
 
     Raises
     ------
@@ -80,8 +80,9 @@ def retention(
     Notes
     -----
     In sessions, a course with m attended sessions that dropped out fails at session m + 1; one that is ongoing or
-    completed is censored after session m. In days, an ongoing course is censored at its last attended session
-    (``last_attended``) or at the earlier of the data cut and the end of its next window (``first_missed``): until then
+    completed is censored after session m, all as far as settled. In days, an ongoing course is censored at its last
+    attended session (``last_attended``) or at the earlier of the data cut and the end of its next window
+    (``first_missed``); with settled follow-up nobody is followed past the last day on which a dropout would be known: until then
     it is known to be kept. Standard errors are Greenwood's, intervals on the log(-log) scale.
 
     References
@@ -154,8 +155,8 @@ def dropout_by_session(
     -------
     Result
         ``time`` is the session number. Estimands: ``attendance`` (attended of those due), ``dropout_hazard`` (dropped
-        out of those due), ``retention`` (cumulative). Unit: courses. ``n_missing``: ongoing courses that had come so
-        far and whose next session is not yet due (or not overdue by more than the grace). Where nobody is due yet,
+        out of those due), ``retention`` (cumulative). Unit: courses. ``n_missing``: courses that had come so far
+        and whose next session is not settled (with ``all``: not yet due, or not overdue by more than the grace). Where nobody is due yet,
         session 1 stands with NaN and a note.
 
     Raises
