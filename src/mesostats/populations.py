@@ -9,6 +9,7 @@ import narwhals as nw
 from mesostats.engine import collect
 from mesostats.schedule import course_timeline
 from mesostats.schemas import TABLES, table_schema
+from mesostats.slots import session_phases
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 NOT_RECORDED = "not recorded"
 """The group of those whose grouping column is empty: they are counted, and seen."""
+
+PHASE = "phase"
+"""The grouping column that sessions have from the schedule, where no table has one of that name."""
 
 POPULATIONS = {
     "started": "courses that started by the data cut",
@@ -69,7 +73,7 @@ def with_groups(
     Parameters
     ----------
     frame
-        With ``patient_id`` for columns of patients, ``course_id`` for courses, ``session_id`` for sessions.
+        With ``patient_id`` for columns of patients, ``course_id`` for courses, ``session_id`` for sessions and products.
     clinic
         The data set.
     by
@@ -86,17 +90,30 @@ def with_groups(
         return frame
     wanted: dict[str, list[str]] = {}
     for column in by:
-        table = clinic.table_of(column, among=tables)
+        table = _table_of(clinic, column, tables)
         if column in {table_schema(name).key for name in TABLES}:
             msg = f"'{column}' identifies a row; group by a column that rows share"
             raise ValueError(msg)
         wanted.setdefault(table, []).append(column)
     frame = frame.drop([column for column in by if column in frame.collect_schema().names()])
     for table, columns in wanted.items():
-        key = str(table_schema(table).key)
-        values = clinic.lazy(table).select(key, *(group_values(column) for column in columns))
-        frame = frame.join(values, on=key, how="left")
+        rows = session_phases(clinic) if table == PHASE else clinic.lazy(table)
+        key = "session_id" if table in {PHASE, "products"} else str(table_schema(table).key)
+        values = rows.select(key, *(group_values(column) for column in columns))
+        # A session with several products belongs to the group of each, once.
+        frame = frame.join(values.unique() if table == "products" else values, on=key, how="left")
     return frame.with_columns(*(nw.col(column).fill_null(NOT_RECORDED) for column in by))
+
+
+def _table_of(clinic: Dataset, column: str, tables: tuple[str, ...]) -> str:
+    """Return the table that holds a column; the phase of the schedule is known of sessions without one."""
+    if (
+        column == PHASE
+        and "sessions" in tables
+        and not any(column in clinic.columns(table) for table in tables if table in clinic.names)
+    ):
+        return PHASE
+    return clinic.table_of(column, among=tables)
 
 
 def started_courses(clinic: Dataset, by: Sequence[str]) -> nw.LazyFrame[Any]:

@@ -132,6 +132,43 @@ def attended_sessions(clinic: Dataset) -> nw.LazyFrame[Any]:
     return clinic.lazy("sessions").filter(status == "attended", date <= clinic.cutoff)
 
 
+def treated_course_days(clinic: Dataset) -> nw.LazyFrame[Any]:
+    """Return one row a course with an attended session by the data cut, computed once.
+
+    Much cheaper than `course_timeline`: who was treated, and when first and last, needs no schedule.
+
+    Returns
+    -------
+    nw.LazyFrame
+        ``course_id, patient_id, asked`` (1 where somebody asked about side effects in any session), ``first_day,
+        last_day`` (of attended sessions, days since 1970-01-01).
+    """
+
+    def build() -> nw.LazyFrame[Any]:
+        asked = nw.when(nw.col("adverse_events_asked") == "yes").then(nw.lit(1)).otherwise(nw.lit(0))
+        days = (
+            attended_sessions(clinic)
+            .group_by("course_id")
+            .agg(
+                asked.max().alias("asked"),
+                nw.col("date").min().alias("first"),
+                nw.col("date").max().alias("last"),
+            )
+        )
+        courses = (
+            clinic.lazy("courses").select("course_id", "patient_id").join(days, on="course_id", how="inner")
+        )
+        return courses.select(
+            "course_id",
+            "patient_id",
+            "asked",
+            first_day=day_number(nw.col("first")),
+            last_day=day_number(nw.col("last")),
+        )
+
+    return clinic.derive("treated_course_days", build)
+
+
 def course_timeline(clinic: Dataset) -> nw.LazyFrame[Any]:
     """Return one row a course that started by the data cut, on the engine and computed once.
 

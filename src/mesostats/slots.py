@@ -62,6 +62,11 @@ def slot_states(clinic: Dataset) -> nw.LazyFrame[Any]:
     return nw.concat([held, _open_slots(clinic, table), _unscheduled(clinic)], how="vertical")
 
 
+def session_phases(clinic: Dataset) -> nw.LazyFrame[Any]:
+    """Return ``session_id, phase`` of the attended sessions that hold a slot of the plan, on the engine."""
+    return slot_states(clinic).filter(~nw.col("session_id").is_null()).select("session_id", "phase")
+
+
 _SLOT_COLUMNS = ("course_id", "slot", "phase", "session_id", "day", "due_from", "due_until", "state")
 
 
