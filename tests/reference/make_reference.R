@@ -130,14 +130,18 @@ save_csv(rows(lapply(c(0.9, 0.95), function(level) {
   rows(lapply(split(exposures, exposures$set), function(d) {
     fit <- ratio(d)
     silent <- sum(d$y) == 0
-    deff <- if (silent) NA else max(1, fit$variance / (sum(d$y) / sum(d$n)^2))
+    k <- nrow(d)
+    kish <- sum(d$n)^2 / sum(d$n^2)
+    variance <- fit$variance * (k - 1) / k * (kish / (kish - 1))^2
+    deff <- if (silent) NA else max(1, variance / (sum(d$y) / sum(d$n)^2))
     se <- if (silent) 0 else sqrt(deff * sum(d$y)) / sum(d$n)
-    fold <- exp(qt(1 - (1 - level) / 2, fit$df) * se / fit$estimate)
+    tail <- (1 - level) / 2
+    events <- sum(d$y) / deff * (qnorm(tail) / qt(tail, kish - 1))^2
     exact <- poisson.test(sum(d$y), sum(d$n), conf.level = level)$conf.int
     data.frame(set = d$set[1], conf_level = level, estimate = fit$estimate, std_error = se,
-               conf_low = if (silent) exact[1] else fit$estimate / fold,
-               conf_high = if (silent) exact[2] else fit$estimate * fold,
-               df = fit$df, numerator = sum(d$y), denominator = sum(d$n), design_effect = deff,
+               conf_low = if (silent) exact[1] else fit$estimate / events * qgamma(tail, events),
+               conf_high = if (silent) exact[2] else fit$estimate / events * qgamma(1 - tail, events + 1),
+               df = kish - 1, numerator = sum(d$y), denominator = sum(d$n), design_effect = deff,
                ratio_variance = fit$variance)
   }))
 })), "clustered_rate.csv")

@@ -24,6 +24,7 @@ _METHOD_TEXTS: Final = {
     "garwood": "Garwood exact Poisson interval",
     "mid_p": "mid-p Poisson interval",
 }
+_FEWEST: Final = 0.5  # degrees of freedom; with fewer, one of two clusters has 79 % of the exposure or more
 
 
 def rate(
@@ -107,7 +108,7 @@ def rate(
 def _garwood_limits(events: Floats, conf_level: float) -> tuple[Floats, Floats]:
     """Exact limits of a Poisson mean; the Poisson tail is an incomplete gamma function."""
     tail = (1 - conf_level) / 2
-    low = np.where(events > 0, special.gammaincinv(np.maximum(events, 1), tail), 0.0)
+    low = np.where(events > 0, special.gammaincinv(np.where(events > 0, events, 1), tail), 0.0)
     high = np.asarray(special.gammainccinv(events + 1, tail), dtype=np.float64)
     return low, high
 
@@ -147,7 +148,7 @@ def clustered_rate(totals: ClusterTotals, *, conf_level: float = 0.95) -> pd.Dat
     -------
     pandas.DataFrame
         One row a group: ``estimate, std_error, conf_low, conf_high, conf_level, df, numerator, denominator, method,
-        note, design_effect``. With one cluster the interval is NaN.
+        note, design_effect``. With one cluster, or one that has nearly all exposure, the interval is NaN.
 
     Raises
     ------
@@ -156,64 +157,93 @@ def clustered_rate(totals: ClusterTotals, *, conf_level: float = 0.95) -> pd.Dat
 
     Notes
     -----
-    The rate r = sum y_i / sum n_i is a ratio of means over clusters with the linearised variance of
-    `ClusterTotals.ratio_variance`. The design effect is that variance over the Poisson variance sum y_i / (sum n_i)²,
+    The rate r = sum y_i / sum n_i is a ratio of means over clusters. With k' = (sum n_i)² / sum n_i² (Kish's effective number
+    of clusters; k where exposures are equal), its variance is (k'/(k' - 1))²·sum (y_i - r·n_i)² / (sum n_i)², for
+    equal exposures that of the jackknife. The design effect is that variance over the Poisson variance sum y_i / (sum n_i)²,
     but not below 1: a few patients with equal rates are no proof that events are more regular than chance.
-    The interval is r·exp(± t·se/r), with Student's t on k - 1 degrees of freedom. Without events nothing can be said
-    of their clustering: the interval is then Garwood's for independent events, and the note says so.
+    The interval is Garwood's at the effective number of events x = sum y_i / design effect · (z/t)², with Student's t on
+    k' - 1 degrees of freedom: χ²(a; 2x)/2 and χ²(1 - a; 2x + 2)/2, times r/x. (It is to the exact Poisson interval what Korn and
+    Graubard's is to the exact binomial one; a Wald interval of the logarithm misses too often above when few patients have most
+    events.) Without events nothing can be said of their clustering: the interval is then Garwood's for independent events,
+    and the note says so.
 
     References
     ----------
+    Korn EL, Graubard BI (1998). Confidence intervals for proportions with small expected number of positive counts
+    estimated from survey data. Survey Methodology 24, 193-201.
+
     Stukel TA, Glynn RJ, Fisher ES, Sharp SM, Lu-Yao G, Wennberg JE (1994). Standardized rates of recurrent outcomes.
     doi:10.1002/sim.4780131709
 
     Examples
     --------
     Four patients, 10 months each, with 6, 1, 1 and 0 events. By hand: r = 8/40, the squared residuals sum to
-    16 + 1 + 1 + 4 = 22, the variance is 4/3·22/1600 = 0.01833, the Poisson variance 8/1600 = 0.005.
+    16 + 1 + 1 + 4 = 22, the variance is (4/3)²·22/1600 = 0.02444, the Poisson variance 8/1600 = 0.005.
 
     >>> from mesostats.estimators import ClusterTotals
     >>> result = clustered_rate(ClusterTotals.from_arrays([6, 1, 1, 0], [10, 10, 10, 10]))
     >>> result[["estimate", "std_error", "df", "design_effect"]].round(4)
        estimate  std_error   df  design_effect
-    0       0.2     0.1354  3.0         3.6667
+    0       0.2     0.1563  3.0         4.8889
     """
     check_conf_level(conf_level)
     estimate, clusters = totals.ratio, totals.clusters
     divisor = np.where(totals.trials > 0, totals.trials, np.nan)
-    design_effect = np.maximum(totals.ratio_variance * divisor / np.where(estimate > 0, estimate, np.nan), 1)
-    df = np.where(clusters > 0, clusters - 1, np.nan)
-    std_error = np.where(
-        clusters > 1, np.sqrt(np.where(estimate > 0, design_effect, 1) * estimate / divisor), np.nan
+    df = np.where(
+        clusters > 1, divisor**2 / np.where(clusters > 1, totals.trials_squared, np.nan) - 1, np.nan
     )
-    quantile = stats.t.isf((1 - conf_level) / 2, np.where(df > 0, df, np.nan))
-    fold = np.exp(quantile * std_error / np.where(estimate > 0, estimate, np.nan))
+    df = np.where(df >= _FEWEST, df, np.nan)
+    variance = (
+        totals.ratio_variance
+        * (clusters - 1)
+        / np.where(clusters > 0, clusters, np.nan)
+        * ((df + 1) / df) ** 2
+    )
+    poisson = np.where(estimate > 0, estimate / divisor, np.nan)
+    design_effect = np.maximum(variance / poisson, 1)
     silent = (estimate == 0) & (clusters > 1)
+    low, high = _effective_limits(totals.successes / design_effect, df, conf_level)
+    scale = design_effect / divisor
     none_high = _garwood_limits(np.zeros(len(divisor)), conf_level)[1] / divisor
     return pd.DataFrame(
         {
             "estimate": estimate,
-            "std_error": std_error,
-            "conf_low": np.where(silent, 0.0, estimate / fold),
-            "conf_high": np.where(silent, none_high, estimate * fold),
+            "std_error": np.where(silent, 0.0, np.sqrt(design_effect * poisson)),
+            "conf_low": np.where(silent, 0.0, low * scale),
+            "conf_high": np.where(silent, none_high, high * scale),
             "conf_level": conf_level,
             "df": df,
             "numerator": totals.successes,
             "denominator": totals.trials,
-            "method": np.where(silent, _METHOD_TEXTS["garwood"], "clustered ratio, log interval, t quantile"),
-            "note": _notes(clusters, silent=silent),
+            "method": np.where(
+                silent,
+                _METHOD_TEXTS["garwood"],
+                "Garwood interval at the effective number of events, t quantile",
+            ),
+            "note": _notes(clusters, df, silent=silent),
             "design_effect": design_effect,
         }
     )
 
 
-def _notes(clusters: Floats, *, silent: npt.NDArray[np.bool_]) -> npt.NDArray[np.str_]:
+def _effective_limits(events: Floats, df: Floats, conf_level: float) -> tuple[Floats, Floats]:
+    """Return the limits of the mean of an effective number of events, widened for few clusters."""
+    tail = (1 - conf_level) / 2
+    widened = events * (stats.norm.isf(tail) / stats.t.isf(tail, df)) ** 2
+    known = np.isfinite(widened) & (widened > 0)
+    low, high = _garwood_limits(np.where(known, widened, 1.0), conf_level)
+    unit = np.where(known, events / np.where(known, widened, 1.0), np.nan)
+    return low * unit, high * unit
+
+
+def _notes(clusters: Floats, df: Floats, *, silent: npt.NDArray[np.bool_]) -> npt.NDArray[np.str_]:
     return np.select(
-        [clusters == 0, clusters == 1, silent],
+        [clusters == 0, clusters == 1, silent, np.isnan(df)],
         [
             "no exposure",
             "one cluster: the variance between clusters is unknown",
             "no events: exact interval for independent events, their clustering cannot be seen",
+            "one cluster has nearly all exposure: the variance between clusters is unknown",
         ],
         default="",
     )
