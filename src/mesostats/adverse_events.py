@@ -12,7 +12,8 @@ from mesostats.counted_events import KIND, Counting, counting_of, excluded_event
 from mesostats.engine import collect
 from mesostats.estimators import ClusterTotals, clustered_proportion, clustered_rate, proportion, rate
 from mesostats.estimators.arguments import check_choice
-from mesostats.estimators.proportions import ProportionMethod, with_clustering_note
+from mesostats.estimators.clustering import with_clustering_note
+from mesostats.estimators.proportions import ProportionMethod
 from mesostats.event_counts import count_cells, count_groups, exposed_units, hits
 from mesostats.populations import POPULATIONS, labels
 from mesostats.results import Result, contract, stack
@@ -182,7 +183,7 @@ def _estimates(
     }
     totals = ClusterTotals(**{name: values.to_numpy(float) for name, values in total.items()})
     if counting.events == "all":
-        found = clustered_rate(totals, conf_level=conf_level)
+        found = with_clustering_note(clustered_rate(totals, conf_level=conf_level))
     elif counting.per == "patient_month":
         found = rate(total["successes"], total["trials"], conf_level=conf_level)
     elif counting.per == "session":

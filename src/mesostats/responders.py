@@ -12,7 +12,7 @@ import pandas as pd
 from mesostats.assessments import END_OF_COURSE, TAKEN, Endpoint, rules, scored_courses
 from mesostats.engine import collect
 from mesostats.estimators import ClusterTotals, clustered_proportion, proportion
-from mesostats.estimators.proportions import with_clustering_note
+from mesostats.estimators.clustering import with_clustering_note
 from mesostats.populations import POPULATIONS, cluster_sums, grouping, labels
 from mesostats.results import Result, contract, stack
 

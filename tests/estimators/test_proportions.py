@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesostats.estimators import ClusterTotals, clustered_proportion, proportion
-from mesostats.estimators.proportions import with_clustering_note
+from mesostats.estimators.clustering import with_clustering_note
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 METHODS = ["wilson", "clopper_pearson", "jeffreys", "agresti_coull"]
@@ -234,7 +234,11 @@ def test_clustering_is_noted_only_where_it_widens_the_interval() -> None:
     totals = ClusterTotals.from_arrays([1, 1, 2, 0], [2, 2, 2, 2], ["alike", "alike", "apart", "apart"])
     found = with_clustering_note(clustered_proportion(totals))
     assert found["icc"].tolist() == pytest.approx([-1, 1])
-    assert found["note"].tolist() == ["", "ICC 1.000, design effect 4.00"]
+    # Naive Wilson of 2 of 4 spans 0.150 to 0.850; that of 0.5 of 1 with t = 12.706 on 1 degree of freedom 0.0015 to 0.9985.
+    words = (
+        "ICC 1.000, design effect 4.00: an interval for independent observations would be 0.70 times as wide"
+    )
+    assert found["note"].tolist() == ["", words]
 
 
 def test_clustered_proportion_of_nobody_is_missing_with_a_note() -> None:

@@ -211,43 +211,6 @@ def clustered_proportion(totals: ClusterTotals, *, conf_level: float = 0.95) -> 
     )
 
 
-def with_clustering_note(found: pd.DataFrame) -> pd.DataFrame:
-    """Return `clustered_proportion`'s estimates whose notes also say how strongly clusters agree within themselves.
-
-    Parameters
-    ----------
-    found
-        What `clustered_proportion` returned.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A copy; the note names the intracluster correlation and the design effect where both are known and the
-        design effect is above 1 to two decimals: elsewhere clustering changes nothing, and with few clusters the
-        correlation may even lie below -1.
-
-    Examples
-    --------
-    By hand: the mean squares are (17/4 - 25/20)/4 = 0.75 between and (5 - 17/4)/15 = 0.05 within patients, the intracluster
-    correlation is 0.7/(0.75 + 3·0.05).
-
-    >>> from mesostats.estimators import ClusterTotals
-    >>> found = clustered_proportion(ClusterTotals.from_arrays([4, 0, 0, 1, 0], [4, 4, 4, 4, 4]))
-    >>> with_clustering_note(found)["note"].item()
-    'ICC 0.778, design effect 4.00'
-    """
-    notes = [
-        "; ".join(filter(None, (note, _clustering(icc, effect))))
-        for note, icc, effect in zip(found["note"], found["icc"], found["design_effect"], strict=True)
-    ]
-    return found.assign(note=notes)
-
-
-def _clustering(icc: float, design_effect: float) -> str:
-    widens = np.isfinite(icc) and np.isfinite(design_effect) and round(design_effect, 2) > 1
-    return f"ICC {icc:.3f}, design effect {design_effect:.2f}" if widens else ""
-
-
 def _check_successes(totals: ClusterTotals) -> None:
     """Refuse y_i > n_i, as far as the sums show it."""
     slack = 1 + 1e-9  # sums of fractions are rounded
