@@ -144,8 +144,10 @@ def count_groups(units: nw.LazyFrame[Any], counting: Counting) -> pd.DataFrame:
 def count_cells(units: nw.LazyFrame[Any], found: nw.LazyFrame[Any], counting: Counting) -> pd.DataFrame:
     """Return one row a group (``_group_0 …``) and kind with a hit: what its hits add to the sums of `count_groups`, a scenario."""
     keys = [*counting.keys, "patient_id"]
-    number = nw.len() if counting.events == "first" else nw.col("events").sum()
-    patients = found.group_by(*keys, KIND).agg(hits=number.cast(nw.Float64), lost=nw.col("lost").sum())
+    number = nw.lit(1.0) if counting.events == "first" else nw.col("events").cast(nw.Float64)
+    patients = found.with_columns(hits=number)
+    if counting.per == "session":
+        patients = patients.group_by(*keys, KIND).agg(nw.col("hits", "lost").sum())
     if counting.per == "patient":
         # A patient is one unit of the group, and one with an event is known: no need to look the units up.
         joined = patients.with_columns(known=nw.lit(1.0), units=nw.lit(1.0), unknown=nw.lit(0.0))
@@ -169,12 +171,18 @@ def count_cells(units: nw.LazyFrame[Any], found: nw.LazyFrame[Any], counting: Co
 
 def _patients(units: nw.LazyFrame[Any], counting: Counting) -> nw.LazyFrame[Any]:
     """Return one row a group and patient: the sizes of its units, and how many are unknown."""
-    size = nw.col("size")
-    return units.group_by(*counting.keys, "patient_id").agg(
-        nw.col("asked").sum(),
-        nw.col("unknown").sum().cast(nw.Float64),
-        (nw.col("known") * size).sum().cast(nw.Float64).alias("known"),
-        size.sum().cast(nw.Float64).alias("units"),
+    sizes = units.select(
+        *counting.keys,
+        "patient_id",
+        "asked",
+        nw.col("unknown").cast(nw.Float64),
+        (nw.col("known") * nw.col("size")).alias("known"),
+        nw.col("size").alias("units"),
+    )
+    if counting.per != "session":
+        return sizes
+    return sizes.group_by(*counting.keys, "patient_id").agg(
+        nw.col("asked", "unknown", "known", "units").sum()
     )
 
 
