@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from mesostats.counted_events import Counting, counting_of
-from mesostats.estimators import clustered_proportion, clustered_rate, proportion, rate
+from mesostats.counted_events import Counting, Events, Per, counting_of
 from mesostats.estimators.arguments import check_choice
-from mesostats.estimators.clustering import with_clustering_note
 from mesostats.estimators.proportions import ProportionMethod
 from mesostats.results import Result, contract, stack
-from mesostats.tallies import Tally, count_spec, question_of, tally, unit_of
+from mesostats.tallies import ESTIMANDS, count_spec, question_of, tally, tally_estimates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
-
     from mesostats.dataset import Dataset
 
-Per = Literal["patient", "session", "patient_month"]
-Events = Literal["first", "all"]
-
-_ESTIMANDS: Final = {
-    ("patient", "first"): "incidence_proportion",
-    ("patient", "all"): "events_per_patient",
-    ("session", "first"): "session_proportion",
-    ("session", "all"): "events_per_session",
-    ("patient_month", "first"): "first_events_per_patient_month",
-    ("patient_month", "all"): "events_per_patient_month",
-}
 
 
 def adverse_event_rates(
@@ -119,7 +104,10 @@ def adverse_event_rates(
         check_choice(value, get_args(known), name)
     counting = counting_of(clinic, by, of, per=per, events=events, follow_up_days=follow_up_days, only=only)
     counts = tally(clinic, counting)
-    frames = [_estimates(counts, scenario, method, conf_level) for scenario in counts.scenarios]
+    frames = [
+        tally_estimates(counts, scenario, method=method, conf_level=conf_level)
+        for scenario in counts.scenarios
+    ]
     columns = [*counting.by, *counting.kind_column]
     estimates = contract(stack(frames), columns).sort_values([*columns, "estimand"], ignore_index=True)
     arguments: dict[str, Any] = {
@@ -133,28 +121,6 @@ def adverse_event_rates(
     return Result(estimates, _spec(clinic, counting, arguments), counts.explain)
 
 
-def _estimates(counts: Tally, scenario: str, method: ProportionMethod, conf_level: float) -> pd.DataFrame:
-    """Estimate all cells in one scenario for the units that were not asked."""
-    counting, totals = counts.counting, counts.totals(scenario)
-    if counting.events == "all":
-        found = with_clustering_note(clustered_rate(totals, conf_level=conf_level))
-    elif counting.per == "patient_month":
-        found = rate(totals.successes, totals.trials, conf_level=conf_level)
-    elif counting.per == "session":
-        found = with_clustering_note(clustered_proportion(totals, conf_level=conf_level))
-    else:
-        found = proportion(totals.successes, totals.trials, conf_level=conf_level, method=method)
-    suffix = "" if scenario == "main" else f"_{scenario}"
-    remark = counts.remark(scenario)
-    return found.reset_index(drop=True).assign(
-        **counts.keys(),
-        estimand=_ESTIMANDS[counting.per, counting.events] + suffix,
-        unit=unit_of(counting),
-        n_missing=counts.grid["unknown"],
-        note=["; ".join(filter(None, (note, remark))) for note in found["note"]],
-    )
-
-
 def _spec(clinic: Dataset, counting: Counting, arguments: dict[str, Any]) -> dict[str, Any]:
     what = "at least one event" if counting.events == "first" else "events"
     if counting.per == "patient_month" and counting.events == "first":
@@ -164,6 +130,6 @@ def _spec(clinic: Dataset, counting: Counting, arguments: dict[str, Any]) -> dic
         "analysis": "adverse_event_rates",
         "title": f"{question[:1].upper()}{question[1:]}: {what} per {counting.per.replace('_', '-')}",
         "arguments": arguments,
-        "primary": _ESTIMANDS[counting.per, counting.events],
+        "primary": ESTIMANDS[counting.per, counting.events],
         "references": ["Wilson EB. J Am Stat Assoc 1927;22:209-212. doi:10.1080/01621459.1927.10502953"],
     } | count_spec(clinic, counting)

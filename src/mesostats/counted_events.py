@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import narwhals as nw
 import pandas as pd
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mesostats.dataset import Dataset
+
+Per = Literal["patient", "session", "patient_month"]
+Events = Literal["first", "all"]
 
 KIND: Final = "event_kind"
 """The column of a counted event's kind; null where the event is of no kind that was asked for."""

@@ -13,7 +13,8 @@ import pandas as pd
 
 from mesostats.counted_events import KIND, Counting, excluded_events, kinds
 from mesostats.engine import collect
-from mesostats.estimators import ClusterTotals
+from mesostats.estimators import ClusterTotals, clustered_proportion, clustered_rate, proportion, rate
+from mesostats.estimators.clustering import with_clustering_note
 from mesostats.event_counts import count_cells, count_groups, exposed_units, hits
 from mesostats.populations import POPULATIONS, labels
 
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mesostats.dataset import Dataset
+    from mesostats.estimators.proportions import ProportionMethod
 
+ESTIMANDS: Final = {
+    ("patient", "first"): "incidence_proportion",
+    ("patient", "all"): "events_per_patient",
+    ("session", "first"): "session_proportion",
+    ("session", "all"): "events_per_session",
+    ("patient_month", "first"): "first_events_per_patient_month",
+    ("patient_month", "all"): "events_per_patient_month",
+}
+"""What is estimated of each unit and way to count events."""
 _OF: Final = {
     "any": "any side effect",
     "term": "side effects by term",
@@ -136,6 +147,30 @@ def tally(clinic: Dataset, counting: Counting) -> Tally:
     added = [column for column in cells.columns if column not in {*counting.keys, KIND}]
     grid = grid.assign(**{column: grid[column].astype(float).fillna(0.0) for column in added})
     return Tally(counting, grid, units, found)
+
+
+def tally_estimates(
+    counts: Tally, scenario: str = "main", *, method: ProportionMethod = "wilson", conf_level: float = 0.95
+) -> pd.DataFrame:
+    """Estimate all cells in one scenario for the units that were not asked; `method` is for proportions of patients."""
+    counting, totals = counts.counting, counts.totals(scenario)
+    if counting.events == "all":
+        found = with_clustering_note(clustered_rate(totals, conf_level=conf_level))
+    elif counting.per == "patient_month":
+        found = rate(totals.successes, totals.trials, conf_level=conf_level)
+    elif counting.per == "session":
+        found = with_clustering_note(clustered_proportion(totals, conf_level=conf_level))
+    else:
+        found = proportion(totals.successes, totals.trials, conf_level=conf_level, method=method)
+    suffix = "" if scenario == "main" else f"_{scenario}"
+    remark = counts.remark(scenario)
+    return found.reset_index(drop=True).assign(
+        **counts.keys(),
+        estimand=ESTIMANDS[counting.per, counting.events] + suffix,
+        unit=unit_of(counting),
+        n_missing=counts.grid["unknown"],
+        note=["; ".join(filter(None, (note, remark))) for note in found["note"]],
+    )
 
 
 def unit_of(counting: Counting) -> str:

@@ -111,6 +111,11 @@ class ClusterTotals:
         terms = [n > 0, n, y, n**2, y**2, n * y, per_trial]
         return cls(*(np.bincount(codes, weights=term, minlength=size).astype(np.float64) for term in terms))
 
+    def take(self, places: npt.ArrayLike) -> Self:
+        """Return the sums of some of the groups, by their places."""
+        chosen = np.asarray(places)
+        return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
     @property
     def ratio(self) -> npt.NDArray[np.float64]:
         """Successes per trial, shape (m,); NaN where there is no trial."""

@@ -113,13 +113,28 @@ def _limits(
     successes: npt.NDArray[np.int64], trials: Floats, conf_level: float, *, method: ProportionMethod
 ) -> tuple[Floats, Floats]:
     if method == "wilson":
-        return _wilson_limits(successes / trials, trials, stats.norm.isf((1 - conf_level) / 2))
+        return wilson_limits(successes / trials, trials, stats.norm.isf((1 - conf_level) / 2))
     low, high = proportion_confint(successes, trials, alpha=1 - conf_level, method=_STATSMODELS_NAMES[method])
     return np.where(successes == 0, low * 0, low), np.where(successes == trials, 1.0, high)
 
 
-def _wilson_limits(estimate: Floats, n: Floats, quantile: Floats | float) -> tuple[Floats, Floats]:
-    """Solve the score equation for n observations, which need not be a whole number."""
+def wilson_limits(estimate: Floats, n: Floats, quantile: Floats | float) -> tuple[Floats, Floats]:
+    """Return Wilson's limits of proportions at any sample size and any quantile.
+
+    Parameters
+    ----------
+    estimate
+        The proportions, shape (m,); NaN stays NaN.
+    n
+        The numbers of observations, above 0, of the same shape; they need not be whole.
+    quantile
+        The quantile of the reference distribution, one for all or of the same shape.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Lower and upper limits, shape (m,).
+    """
     shrink = 1 + quantile**2 / n
     centre = (estimate + quantile**2 / (2 * n)) / shrink
     half = quantile * np.sqrt(estimate * (1 - estimate) / n + quantile**2 / (4 * n**2)) / shrink
@@ -191,7 +206,7 @@ def clustered_proportion(totals: ClusterTotals, *, conf_level: float = 0.95) -> 
     effective_n = np.where(clusters > 1, effective_n, np.nan)
     df = np.where(clusters > 0, clusters - 1, np.nan)
     quantile = stats.t.isf((1 - conf_level) / 2, np.where(df > 0, df, np.nan))
-    low, high = _wilson_limits(estimate, effective_n, quantile)
+    low, high = wilson_limits(estimate, effective_n, quantile)
     return pd.DataFrame(
         {
             "estimate": estimate,
