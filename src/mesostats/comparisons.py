@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import narwhals as nw
 import pandas as pd
@@ -18,6 +18,7 @@ from mesostats.estimators.clustered_comparisons import (
     clustered_risk_ratio,
 )
 from mesostats.estimators.differences import risk_difference
+from mesostats.estimators.negative_binomial import negative_binomial_rate_ratio
 from mesostats.estimators.rate_ratios import rate_difference, rate_ratio
 from mesostats.estimators.ratios import odds_ratio, risk_ratio
 from mesostats.estimators.stratified import stratified_risk_difference, stratified_risk_ratio
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from mesostats.estimators import ClusterTotals
 
     Estimator = Callable[..., pd.DataFrame]
+
+RateModel = Literal["clustered", "negative_binomial"]
 
 _PLAIN: Final[dict[str, Estimator]] = {
     "risk_difference": risk_difference,
@@ -69,6 +72,7 @@ def compare_adverse_events(
     per: Per = "patient",
     events: Events = "first",
     strata: str | Sequence[str] | None = None,
+    model: RateModel = "clustered",
     multiplicity: Multiplicity = "benjamini-hochberg",
     follow_up_days: int = 60,
     conf_level: float = 0.95,
@@ -88,6 +92,9 @@ def compare_adverse_events(
         What is counted, as for `adverse_event_rates`.
     strata
         Columns whose levels are compared within and then pooled (Mantel-Haenszel); for ``per="patient"``, first events.
+    model
+        How repeated events (``events="all"``) are compared: ``clustered`` (a ratio of rates with patient-clustered
+        intervals, counted on the engine) or ``negative_binomial`` (one row a patient comes to memory).
     multiplicity
         How p values are adjusted: ``benjamini-hochberg`` or ``holm``. The family is all kinds of event of one comparison and
         measure; without kinds, all groups compared.
@@ -103,7 +110,7 @@ def compare_adverse_events(
         (Mantel-Haenszel; Sato, Greenland-Robins and Robins-Breslow-Greenland variances; the odds ratio with the
         Cochran-Mantel-Haenszel test). Per session: ``risk_difference`` and ``risk_ratio``, clustered in patients. Per
         patient-month, first events: ``rate_ratio`` (exact conditional) and ``rate_difference``. All events: ``rate_ratio``,
-        clustered in patients. Numerator and denominator of a comparison are the group's own.
+        as `model` says. Numerator and denominator of a comparison are the group's own.
 
     Raises
     ------
@@ -135,6 +142,10 @@ def compare_adverse_events(
     """
     check_choice(per, get_args(Per), "per")
     check_choice(events, get_args(Events), "events")
+    check_choice(model, get_args(RateModel), "model")
+    if model == "negative_binomial" and events != "all":
+        msg = f"model 'negative_binomial' compares repeated events: it needs events='all', found '{events}'"
+        raise ValueError(msg)
     chosen: dict[str, Any] = {"per": per, "events": events, "follow_up_days": follow_up_days, "only": only}
     counting = counting_of(clinic, group, of, **chosen)
     within = () if strata is None else (strata,) if isinstance(strata, str) else tuple(strata)
@@ -148,7 +159,7 @@ def compare_adverse_events(
         raise ValueError(msg)
     strata_counts = tally(clinic, counting_of(clinic, (group, *within), of, **chosen)) if within else None
     comparisons = [
-        _compare(_Pair(counts, strata_counts, other, reference), conf_level)
+        _compare(_Pair(counts, strata_counts, other, reference, model), conf_level)
         for other in groups
         if other != reference
     ]
@@ -167,7 +178,7 @@ def compare_adverse_events(
         "of": of,
         "strata": list(within),
     } | chosen
-    arguments |= {"multiplicity": multiplicity, "conf_level": conf_level}
+    arguments |= {"model": model, "multiplicity": multiplicity, "conf_level": conf_level}
     return Result(estimates, _spec(clinic, counting, arguments), counts.explain)
 
 
@@ -179,6 +190,7 @@ class _Pair:
     strata: Tally | None
     group: str
     reference: str
+    model: RateModel
 
     def rows(self, counts: Tally, group: str) -> pd.DataFrame:
         """Return the grid's rows of a group, in the order of kinds."""
@@ -237,12 +249,35 @@ def _measures(pair: _Pair, conf_level: float) -> dict[str, pd.DataFrame]:
         return {
             name: _pooled(pair, pair.strata, estimator, conf_level) for name, estimator in _STRATIFIED.items()
         }
+    if pair.model == "negative_binomial":
+        return {"rate_ratio": _modelled(pair, conf_level)}
     if counting.events == "all" or counting.per == "session":
         estimators = _REPEATED if counting.events == "all" else _CLUSTERED
         return {name: estimator(own, other, conf_level=conf_level) for name, estimator in estimators.items()}
     estimators = _RATES if counting.per == "patient_month" else _PLAIN
     counted = own.successes, own.trials, other.successes, other.trials
     return {name: estimator(*counted, conf_level=conf_level) for name, estimator in estimators.items()}
+
+
+def _modelled(pair: _Pair, conf_level: float) -> pd.DataFrame:
+    """Fit the negative binomial model to each kind of event, from one row a patient."""
+    counting = pair.counts.counting
+    group, size = counting.by[0], "patient_months" if counting.per == "patient_month" else "in_denominator"
+    found = []
+    for kind in pair.rows(pair.counts, pair.group)[KIND]:
+        cell = dict.fromkeys(counting.kind_column, kind)
+        units = pd.concat(
+            [pair.counts.explain({group: name} | cell) for name in (pair.group, pair.reference)],
+            ignore_index=True,
+        )
+        known = units[units["in_denominator"]]
+        patients = known.assign(size=known[size].astype(float)).groupby([group, "patient_id"], as_index=False)
+        totals = patients[["events", "size"]].sum()
+        fitted = negative_binomial_rate_ratio(
+            totals["events"], totals["size"], totals[group], reference=pair.reference, conf_level=conf_level
+        )
+        found.append(fitted.drop(columns="group"))
+    return stack(found)
 
 
 def _pooled(pair: _Pair, strata: Tally, estimator: Estimator, conf_level: float) -> pd.DataFrame:

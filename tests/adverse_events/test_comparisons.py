@@ -101,6 +101,19 @@ def test_measures_suit_what_is_counted(arguments: dict[str, Any], measures: set[
     assert found.loc[found.index.isin([("A", measure) for measure in measures]), "estimate"].notna().all()
 
 
+def test_repeated_events_can_be_compared_by_a_model() -> None:
+    events = tables()["adverse_events"]
+    given = clinic(adverse_events=pd.concat([events, events.assign(event_id=events["event_id"] + "again")]))
+    arguments = {"group": "arm", "reference": "B", "of": "any", "events": "all", "per": "patient_month"}
+    found = compare_adverse_events(given, model="negative_binomial", **arguments).estimates  # type: ignore[arg-type]
+    row = found.query("arm == 'A' and estimand == 'rate_ratio'").iloc[0]
+    counted = compare_adverse_events(given, **arguments).estimates.query("estimand == 'rate_ratio'").iloc[0]  # type: ignore[arg-type]
+    assert (row["numerator"], row["denominator"]) == (counted["numerator"], counted["denominator"])
+    assert row["method"] != counted["method"]
+    with pytest.raises(ValueError, match="needs events='all'"):
+        compare_adverse_events(given, group="arm", reference="B", model="negative_binomial")
+
+
 def test_silent_groups_have_no_p_value_and_no_family() -> None:
     found = compare_adverse_events(trial(hits=(4, 2)), group="arm", reference="B", of="term").estimates
     silent = found.query("estimand == 'risk_difference' and term != 'bruising'")
