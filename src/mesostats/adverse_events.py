@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from mesostats.dataset import Dataset
 
 
-
 def adverse_event_rates(
     clinic: Dataset,
     *,
@@ -41,7 +40,8 @@ def adverse_event_rates(
         those of the session that it is ascribed to, and time at risk goes from each session to the next.
     of
         ``any`` event; one row a ``term``, ``class`` (of terms) or ``severity`` (with ``events="first"`` a unit once, at
-        its worst); only ``serious`` ones, as recorded; only those judged ``related`` (possible, probable or related); or a
+        its worst); only ``serious`` ones, as recorded; only those judged ``related`` (possible, probable or related); only
+        ``fatal`` ones (by severity or outcome); or a
         column of adverse_events: one row a value.
     only
         The one term, class, severity or value that is wanted.

@@ -25,10 +25,10 @@ KIND: Final = "event_kind"
 """The column of a counted event's kind; null where the event is of no kind that was asked for."""
 UNCODED: Final = "uncoded"
 SEVERITIES: Final = ("mild", "moderate", "severe", "life_threatening", "fatal")
-OF: Final = ("any", "term", "class", "severity", "serious", "related")
+OF: Final = ("any", "term", "class", "severity", "serious", "related", "fatal")
 """What can be counted, besides the kinds of any other column of adverse_events."""
 _RELATED: Final = ("possible", "probable", "related")
-_KIND_COLUMNS: Final = {"any": None, "serious": None, "related": None, "class": "term_class"}
+_KIND_COLUMNS: Final = {"any": None, "serious": None, "related": None, "fatal": None, "class": "term_class"}
 _UNTREATED: Final = "course without an attended session by the data cut"
 _COURSE_TABLES: Final = ("patients", "courses")
 _SESSION_TABLES: Final = ("sessions", "products", "courses", "patients")
@@ -54,6 +54,8 @@ class Counting:
         The one kind that is counted; all if not given.
     sessionwise
         Whether a grouping column belongs to sessions or products: events are then ascribed to sessions.
+    graded
+        Whether events keep their class and severity (``_class``, ``_grade``) beside their kind.
     """
 
     by: tuple[str, ...]
@@ -63,6 +65,7 @@ class Counting:
     follow_up_days: int
     only: str | None = None
     sessionwise: bool = False
+    graded: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -88,7 +91,7 @@ class Counting:
     @property
     def what(self) -> tuple[Any, ...]:
         """What decides which events count, and how they are told apart."""
-        return self.of, self.only, self.follow_up_days, self.placed
+        return self.of, self.only, self.follow_up_days, self.placed, self.graded
 
 
 def counting_of(
@@ -233,9 +236,12 @@ def _classified(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
 def _classify(clinic: Dataset, counting: Counting, courses: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
     onset = nw.col("onset")
     placed = ("event_id", "session_id") if counting.placed else ()
-    events = _with_kind(clinic.lazy("adverse_events"), clinic, counting).select(
-        "course_id", KIND, *placed, onset=day_number(nw.col("onset_date"))
-    )
+    events = _with_kind(clinic.lazy("adverse_events"), clinic, counting)
+    grades = ("_class", "_grade") if counting.graded else ()
+    if counting.graded:
+        events = _with_class(events, clinic, "_class")
+        events = events.with_columns(nw.coalesce("severity", nw.lit(NOT_RECORDED)).alias("_grade"))
+    events = events.select("course_id", KIND, *placed, *grades, onset=day_number(nw.col("onset_date")))
     events = events.join(courses, on="course_id", how="left")
     days = counting.follow_up_days
     why = (
@@ -255,12 +261,14 @@ def _classify(clinic: Dataset, counting: Counting, courses: nw.LazyFrame[Any]) -
 def _with_kind(events: nw.LazyFrame[Any], clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
     """Add the kind of each event: null where it is not of those asked for."""
     if counting.of == "class":
-        events = _with_class(events, clinic)
-    elif counting.of in {"any", "serious", "related"}:
+        events = _with_class(events, clinic, KIND)
+    elif counting.of in {"any", "serious", "related", "fatal"}:
         asked = {
             "any": nw.lit(value=True),
             "serious": nw.col("serious") == "yes",
             "related": nw.col("related").is_in(_RELATED),
+            "fatal": (nw.coalesce("severity", nw.lit("")) == "fatal")
+            | (nw.coalesce("outcome", nw.lit("")) == "fatal"),
         }
         events = events.with_columns(nw.when(asked[counting.of]).then(nw.lit(counting.of)).alias(KIND))
     else:
@@ -271,15 +279,15 @@ def _with_kind(events: nw.LazyFrame[Any], clinic: Dataset, counting: Counting) -
     return events.with_columns(nw.when(nw.col(KIND) == counting.only).then(nw.col(KIND)).alias(KIND))
 
 
-def _with_class(events: nw.LazyFrame[Any], clinic: Dataset) -> nw.LazyFrame[Any]:
-    """Take the class from the vocabulary, else from the data's own column ``term_class``."""
+def _with_class(events: nw.LazyFrame[Any], clinic: Dataset, name: str) -> nw.LazyFrame[Any]:
+    """Add the class under a name: from the vocabulary, else from the data's own column ``term_class``."""
     terms = clinic.vocabulary.adverse_events
     table = pd.DataFrame(
-        {"term": [*terms], KIND: [entry.term_class for entry in terms.values()]}, dtype="str"
+        {"term": [*terms], name: [entry.term_class for entry in terms.values()]}, dtype="str"
     )
     events = events.join(clinic.engine.small(table, events), on="term", how="left")
     own = [nw.col("term_class")] if "term_class" in clinic.columns("adverse_events") else []
-    return events.with_columns(nw.coalesce(nw.col(KIND), *own, nw.lit(UNCODED)).alias(KIND))
+    return events.with_columns(nw.coalesce(nw.col(name), *own, nw.lit(UNCODED)).alias(name))
 
 
 def _placed(events: nw.LazyFrame[Any], clinic: Dataset) -> nw.LazyFrame[Any]:

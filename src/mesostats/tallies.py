@@ -40,6 +40,7 @@ _OF: Final = {
     "severity": "side effects by worst severity",
     "serious": "serious side effects",
     "related": "side effects judged related to the treatment",
+    "fatal": "fatal side effects",
 }
 _POPULATION: Final = {
     "patient": "patients with at least one attended session by the data cut",
