@@ -46,7 +46,7 @@ def adverse_event_rates(
     only
         The one term, class, severity or value that is wanted.
     per
-        ``patient``: treated patients; ``session``: attended sessions; ``patient_month``: time at risk, in months of
+        ``patient``: treated patients; ``course``: treated courses; ``session``: attended sessions; ``patient_month``: time at risk, in months of
         30.4375 days.
     events
         ``first``: a unit counts once, and time at risk ends with the day of the first event; ``all``: each event counts.
@@ -62,8 +62,8 @@ def adverse_event_rates(
     Returns
     -------
     Result
-        Estimand ``incidence_proportion`` (patients with an event), ``events_per_patient``, ``session_proportion``,
-        ``events_per_session``, ``first_events_per_patient_month`` or ``events_per_patient_month``, by group and by
+        Estimand ``incidence_proportion`` (patients with an event), ``events_per_patient``, ``course_proportion``,
+        ``events_per_course``, ``session_proportion``, ``events_per_session``, ``first_events_per_patient_month`` or ``events_per_patient_month``, by group and by
         ``term``, ``term_class`` or ``severity``: all combinations, zeros too. Of a rate per patient-month the denominator is
         in months.
         Where some units were not asked (and had no event of any kind): ``n_missing`` of them, left out of the estimate,

@@ -52,7 +52,7 @@ _CLUSTERED: Final[dict[str, Estimator]] = {
 }
 _RATES: Final[dict[str, Estimator]] = {"rate_ratio": rate_ratio, "rate_difference": rate_difference}
 _REPEATED: Final[dict[str, Estimator]] = {"rate_ratio": clustered_rate_ratio}
-_SHARES: Final = {("patient", "first"), ("session", "first")}
+_SHARES: Final = {("patient", "first"), ("course", "first"), ("session", "first")}
 _NO_EVENT: Final = "no event in either group: nothing to test"
 _REFERENCES: Final = (
     "Miettinen O, Nurminen M. Stat Med 1985;4:213-226. doi:10.1002/sim.4780040211",
@@ -78,6 +78,8 @@ def compare_adverse_events(
     conf_level: float = 0.95,
 ) -> Result:
     """Compare how often side effects came in each group with a reference group.
+
+    For a comparison that is adjusted for covariates see `exposure_effect`.
 
     Parameters
     ----------
@@ -108,7 +110,7 @@ def compare_adverse_events(
         reference its comparison. Per patient, first events: ``risk_difference`` (Miettinen-Nurminen, with its score test),
         ``risk_ratio`` (Koopman) and ``odds_ratio`` (exact conditional, with Fisher's p value). With strata the same three
         (Mantel-Haenszel; Sato, Greenland-Robins and Robins-Breslow-Greenland variances; the odds ratio with the
-        Cochran-Mantel-Haenszel test). Per session: ``risk_difference`` and ``risk_ratio``, clustered in patients. Per
+        Cochran-Mantel-Haenszel test). Per course or session: ``risk_difference`` and ``risk_ratio``, clustered in patients. Per
         patient-month, first events: ``rate_ratio`` (exact conditional) and ``rate_difference``. All events: ``rate_ratio``,
         as `model` says. Numerator and denominator of a comparison are the group's own.
 
@@ -251,7 +253,7 @@ def _measures(pair: _Pair, conf_level: float) -> dict[str, pd.DataFrame]:
         }
     if pair.model == "negative_binomial":
         return {"rate_ratio": _modelled(pair, conf_level)}
-    if counting.events == "all" or counting.per == "session":
+    if counting.events == "all" or counting.clustered:
         estimators = _REPEATED if counting.events == "all" else _CLUSTERED
         return {name: estimator(own, other, conf_level=conf_level) for name, estimator in estimators.items()}
     estimators = _RATES if counting.per == "patient_month" else _PLAIN

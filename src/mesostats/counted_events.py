@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mesostats.dataset import Dataset
 
-Per = Literal["patient", "session", "patient_month"]
+Per = Literal["patient", "course", "session", "patient_month"]
 Events = Literal["first", "all"]
 
 KIND: Final = "event_kind"
@@ -45,7 +45,7 @@ class Counting:
     of
         One of `OF`, or a column of adverse_events.
     per
-        ``patient``, ``session`` or ``patient_month``.
+        ``patient``, ``course``, ``session`` or ``patient_month``.
     events
         ``first`` or ``all``.
     follow_up_days
@@ -75,7 +75,13 @@ class Counting:
     @property
     def unit(self) -> tuple[str, ...]:
         """The columns that identify a unit within a group."""
-        return ("patient_id", "course_id", "session_id") if self.per == "session" else ("patient_id",)
+        ids = {"session": ("patient_id", "course_id", "session_id"), "course": ("patient_id", "course_id")}
+        return ids.get(self.per, ("patient_id",))
+
+    @property
+    def clustered(self) -> bool:
+        """Whether a patient may have several units."""
+        return self.per in {"session", "course"}
 
     @property
     def placed(self) -> bool:

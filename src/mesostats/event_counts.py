@@ -1,6 +1,6 @@
 """Reduce adverse events and the exposed population to counts, on the engine.
 
-Each *unit* (a patient, an attended session, a patient's time) is in the population once a group; each *hit* is a unit with
+Each *unit* (a patient, a course, an attended session, a patient's time) is in the population once a group; each *hit* is a unit with
 events of one kind. The sums over patients that clustered intervals need are built so that units without a hit never meet
 event rows.
 """
@@ -146,7 +146,7 @@ def count_cells(units: nw.LazyFrame[Any], found: nw.LazyFrame[Any], counting: Co
     keys = [*counting.keys, "patient_id"]
     number = nw.lit(1.0) if counting.events == "first" else nw.col("events").cast(nw.Float64)
     patients = found.with_columns(hits=number)
-    if counting.per == "session":
+    if counting.clustered:
         patients = patients.group_by(*keys, KIND).agg(nw.col("hits", "lost").sum())
     if counting.per == "patient":
         # A patient is one unit of the group, and one with an event is known: no need to look the units up.
@@ -179,7 +179,7 @@ def _patients(units: nw.LazyFrame[Any], counting: Counting) -> nw.LazyFrame[Any]
         (nw.col("known") * nw.col("size")).alias("known"),
         nw.col("size").alias("units"),
     )
-    if counting.per != "session":
+    if not counting.clustered:
         return sizes
     return sizes.group_by(*counting.keys, "patient_id").agg(
         nw.col("asked", "unknown", "known", "units").sum()

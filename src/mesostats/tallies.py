@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 ESTIMANDS: Final = {
     ("patient", "first"): "incidence_proportion",
     ("patient", "all"): "events_per_patient",
+    ("course", "first"): "course_proportion",
+    ("course", "all"): "events_per_course",
     ("session", "first"): "session_proportion",
     ("session", "all"): "events_per_session",
     ("patient_month", "first"): "first_events_per_patient_month",
@@ -44,6 +46,7 @@ _OF: Final = {
 }
 _POPULATION: Final = {
     "patient": "patients with at least one attended session by the data cut",
+    "course": POPULATIONS["treated"],
     "session": "attended sessions by the data cut",
     "patient_month": "months from each treated patient's first attended session to the end of the emergent window, or the "
     "data cut; a day that several courses cover counts once",
@@ -98,7 +101,7 @@ class Tally:
 
     def remark(self, scenario: str = "main") -> str:
         """Return how the units where nobody asked were counted, in words; empty where that needs none."""
-        units = "sessions" if self.counting.per == "session" else "patients"
+        units = f"{self.counting.per}s" if self.counting.clustered else "patients"
         if scenario == "lower":
             return f"{units} where nobody asked counted as free of events"
         if scenario == "upper":
@@ -159,7 +162,7 @@ def tally_estimates(
         found = with_clustering_note(clustered_rate(totals, conf_level=conf_level))
     elif counting.per == "patient_month":
         found = rate(totals.successes, totals.trials, conf_level=conf_level)
-    elif counting.per == "session":
+    elif counting.clustered:
         found = with_clustering_note(clustered_proportion(totals, conf_level=conf_level))
     else:
         found = proportion(totals.successes, totals.trials, conf_level=conf_level, method=method)
@@ -177,6 +180,11 @@ def tally_estimates(
 def unit_of(counting: Counting) -> str:
     """Return what the denominator counts."""
     return f"{counting.per}s".replace("_", "-")
+
+
+def population_of(counting: Counting) -> str:
+    """Return which units the denominator counts, in words."""
+    return _POPULATION[counting.per]
 
 
 def question_of(counting: Counting) -> str:
@@ -202,7 +210,7 @@ def count_spec(clinic: Dataset, counting: Counting) -> dict[str, Any]:
         rules.append(f"Time at risk {stops}; a month is 30.4375 days.")
     return {
         "cutoff": clinic.cutoff.isoformat(),
-        "population": {unit_of(counting): _POPULATION[counting.per], "courses": POPULATIONS["treated"]},
+        "population": {unit_of(counting): population_of(counting), "courses": POPULATIONS["treated"]},
         "rules": rules,
         "labels": labels(clinic, [*counting.by, *counting.kind_column]),
         "excluded_events": excluded_events(clinic, counting),

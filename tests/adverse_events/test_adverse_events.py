@@ -30,6 +30,8 @@ def assert_explained(result: Result) -> None:
     [
         ("patient", "first", [(3, 4), (3, 5), (4, 5)]),  # P1, P3, P4 of P1, P3, P4, P6; P2 is missing
         ("patient", "all", [(8, 4), (8, 5), (9, 5)]),
+        ("course", "first", [(4, 5), (4, 6), (5, 6)]),  # C1, C2, C4, C5 of these and C8; C3 is missing
+        ("course", "all", [(8, 5), (8, 6), (9, 6)]),
         ("session", "first", [(4, 7), (4, 9), (6, 9)]),  # S1, S2, S3, S9
         ("session", "all", [(6, 7), (6, 9), (8, 9)]),  # E1, E2 | E3, E7 | E13 | E14
     ],
@@ -38,7 +40,7 @@ def test_rates_have_the_counts_of_the_clinic(per: Any, events: Any, expected: li
     found = adverse_event_rates(clinic(), per=per, events=events)
     assert bounds(found, found.spec["primary"]) == expected
     assert found.estimates["unit"].eq(f"{per}s").all()
-    assert found.estimates["n_missing"].eq({"patient": 1, "session": 2}[per]).all()
+    assert found.estimates["n_missing"].eq({"patient": 1, "course": 1, "session": 2}[per]).all()
     assert found.estimates["estimate"].tolist() == pytest.approx([y / n for y, n in expected])
     assert_explained(found)
 
