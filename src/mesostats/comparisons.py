@@ -66,7 +66,7 @@ def compare_adverse_events(
     clinic: Dataset,
     *,
     group: str,
-    reference: str,
+    reference: str | None = None,
     of: str = "term",
     only: str | None = None,
     per: Per = "patient",
@@ -89,7 +89,7 @@ def compare_adverse_events(
         The column that tells the groups apart: of patients, courses, sessions or products, as ``by`` of
         `adverse_event_rates`.
     reference
-        The group that all others are compared with.
+        The group that all others are compared with; the largest one if not given.
     of, only, per, events, follow_up_days
         What is counted, as for `adverse_event_rates`.
     strata
@@ -156,9 +156,7 @@ def compare_adverse_events(
         raise ValueError(msg)
     counts = tally(clinic, counting)
     groups = counts.grid[counting.keys[0]].unique().tolist()
-    if reference not in groups:
-        msg = f"no group of {group} is '{reference}'{did_you_mean(reference, groups)}"
-        raise ValueError(msg)
+    reference = _reference(counts, reference)
     strata_counts = tally(clinic, counting_of(clinic, (group, *within), of, **chosen)) if within else None
     comparisons = [
         _compare(_Pair(counts, strata_counts, other, reference, model), conf_level)
@@ -182,6 +180,18 @@ def compare_adverse_events(
     } | chosen
     arguments |= {"model": model, "multiplicity": multiplicity, "conf_level": conf_level}
     return Result(estimates, _spec(clinic, counting, arguments), counts.explain)
+
+
+def _reference(counts: Tally, reference: str | None) -> str:
+    """Return the group to compare with, the largest one if none is named."""
+    grid = counts.grid.assign(size=counts.totals("lower").trials)
+    sizes = grid.groupby(counts.counting.keys[0])["size"].max()
+    if reference is None:
+        return str(sizes.idxmax()) if len(sizes) else ""
+    if reference not in sizes:
+        msg = f"no group of {counts.counting.by[0]} is '{reference}'{did_you_mean(reference, sizes.index)}"
+        raise ValueError(msg)
+    return reference
 
 
 @dataclass(frozen=True)
