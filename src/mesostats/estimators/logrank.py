@@ -87,7 +87,7 @@ def logrank(
     0     2.8824   1
     """
     scores = _scores(time, event, group, weights=weights, strata=strata)
-    statistic, rank = _quadratic_form(scores.observed - scores.expected, scores.covariance)
+    statistic, rank = quadratic_form(scores.observed - scores.expected, scores.covariance)
     known = rank > 0
     return pd.DataFrame(
         {
@@ -158,8 +158,8 @@ def _scores(
     layers = np.zeros(len(moments), dtype=np.int64) if strata is None else np.asarray(strata)
     check_same_length(time=moments, event=happened, group=labels, weights=persons, strata=layers)
     here = persons > 0
-    codes, groups = _codes(labels[here], "group")
-    layer_codes, layer_kinds = _codes(layers[here], "strata")
+    codes, groups = label_codes(labels[here], "group")
+    layer_codes, layer_kinds = label_codes(layers[here], "strata")
     moments, happened, persons = moments[here], happened[here], persons[here]
     size = len(groups)
     parts = [
@@ -180,7 +180,8 @@ def _sums(codes: Integers, values: Integers, size: int) -> Integers:
     return np.bincount(codes, weights=values, minlength=size).astype(np.int64)
 
 
-def _codes(labels: npt.NDArray[np.generic], name: str) -> tuple[Integers, pd.Index]:
+def label_codes(labels: npt.NDArray[np.generic], name: str) -> tuple[Integers, pd.Index]:
+    """Return the place of each label among the sorted distinct ones, and these; a missing label is refused."""
     codes, kinds = pd.factorize(pd.Index(labels), sort=True)
     if np.any(codes < 0):
         msg = f"{name} has {np.sum(codes < 0)} missing values"
@@ -205,7 +206,7 @@ def _stratum(
     return deaths @ share, np.diag(spread @ share) - (share * spread[:, np.newaxis]).T @ share
 
 
-def _quadratic_form(difference: Floats, covariance: Floats) -> tuple[float, int]:
+def quadratic_form(difference: Floats, covariance: Floats) -> tuple[float, int]:
     """Return u'V⁻u and the rank of V, which is singular because the differences sum to 0."""
     if not len(difference):
         return np.nan, 0

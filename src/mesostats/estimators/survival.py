@@ -138,7 +138,13 @@ def _limits(
     half: Floats = float(stats.norm.isf((1 - conf_level) / 2)) * np.sqrt(log_variance)
     if conf_type == "log":
         return survival * np.exp(-half), np.minimum(survival * np.exp(half), 1.0)
-    inside: Floats = np.where((survival > 0) & (survival < 1), survival, np.nan)
+    return log_log_limits(survival, log_variance, conf_level)
+
+
+def log_log_limits(probability: Floats, log_variance: Floats, conf_level: float) -> tuple[Floats, Floats]:
+    """Return limits on the scale log(-log p) from the variance of log p; NaN where p is 0 or 1."""
+    half: Floats = float(stats.norm.isf((1 - conf_level) / 2)) * np.sqrt(log_variance)
+    inside: Floats = np.where((probability > 0) & (probability < 1), probability, np.nan)
     fold: Floats = np.exp(half / -np.log(inside))
     return inside**fold, inside ** (1 / fold)
 
