@@ -79,6 +79,7 @@ def clean_tables() -> Tables:
             "verbatim": ["redness", "bruise"],
             "onset_date": ["2024-01-10", "2024-01-11"],
             "end_date": ["2024-01-12", None],
+            "outcome": ["recovered", None],
         }
     )
     return {

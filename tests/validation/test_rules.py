@@ -143,6 +143,28 @@ CELLS = [
         "Correct",
     ),
     (
+        "adverse_events",
+        1,
+        {"outcome": "not_recovered"},
+        "event_unresolved_with_end",
+        2,
+        "warning",
+        "E1",
+        "2024-01-12",
+        "Correct the outcome",
+    ),
+    (
+        "adverse_events",
+        1,
+        {"session_id": "S5"},
+        "event_of_another_course",
+        2,
+        "error",
+        "E1",
+        "S5",
+        "Correct",
+    ),
+    (
         "courses",
         2,
         {"end_date": "2024-01-07"},
@@ -511,3 +533,23 @@ def test_open_vocabulary_takes_any_code(tmp_path: Any) -> None:
 def test_unreadable_session_date_says_nothing_of_the_course() -> None:
     """Without the first session's date its order, gaps and baseline are unknown, not wrong."""
     assert rules(spoiled(cell("sessions", 1, date="1/10/2024"))) == {"ambiguous_date"}
+
+
+def test_one_side_effect_of_two_severities_is_shown_with_both_rows() -> None:
+    def change(tables: Tables) -> None:
+        tables["adverse_events"]["severity"] = ["mild", "mild"]
+        appended(
+            "adverse_events",
+            event_id="E3",
+            course_id="C1",
+            session_id="S1",
+            term="redness",
+            onset_date="2024-01-10",
+            severity="severe",
+        )(tables)
+
+    found = spoiled(change).defects
+    assert found["rule"].tolist() == ["event_two_severities"] * 2
+    assert found["key"].tolist() == ["E1", "E3"]
+    assert found["found"].str.contains("also as").all()
+    assert "also as severe" in found["found"].iloc[0]

@@ -15,6 +15,7 @@ from mesostats.validation.privacy import check_privacy
 from mesostats.validation.report import ValidationReport, report
 from mesostats.validation.rows import check_rows
 from mesostats.validation.sequence import check_sequence
+from mesostats.validation.side_effects import check_side_effects
 from mesostats.validation.texts import check_texts
 from mesostats.validation.treatment import check_treatment, check_verbatims
 from mesostats.validation.units import check_units
@@ -79,4 +80,5 @@ def _findings(clinic: Dataset) -> Iterator[Finding]:
     if "outcomes" in clinic.names:
         yield from check_outcomes(clinic)
     if "adverse_events" in clinic.names:
+        yield from check_side_effects(clinic)
         yield from check_verbatims(clinic)

@@ -105,6 +105,13 @@ _DATES = (
         "Correct the day on which the side effect began or was over.",
     ),
     Rule(
+        "event_unresolved_with_end",
+        2,
+        "warning",
+        "outcome {outcome}, over on {end_date}",
+        "Correct the outcome, or remove the day on which it was over.",
+    ),
+    Rule(
         "future_date",
         2,
         "error",
@@ -204,6 +211,20 @@ _OUTCOMES = (
 )
 
 _EVENTS = (
+    Rule(
+        "event_two_severities",
+        1,
+        "warning",
+        "{severity}; the same course, term and day of onset ({term}, {onset_date}) also as {other}",
+        "If this is one side effect recorded twice, keep the row with the right severity; two are counted as two.",
+    ),
+    Rule(
+        "event_of_another_course",
+        2,
+        "error",
+        "session {session_id} is not one of course {course_id}",
+        "Correct the session or the course of the side effect.",
+    ),
     Rule("event_coded", 9, "info", "{verbatim}", "Read as {term}; correct the term if that is wrong."),
     Rule("event_uncoded", 9, "warning", "{verbatim}", "Choose the term of this side effect by hand."),
     Rule(
