@@ -73,7 +73,7 @@ def compare_adverse_events(
     events: Events = "first",
     strata: str | Sequence[str] | None = None,
     model: RateModel = "clustered",
-    multiplicity: Multiplicity = "benjamini-hochberg",
+    multiplicity: Multiplicity = "benjamini_hochberg",
     follow_up_days: int = 60,
     conf_level: float = 0.95,
 ) -> Result:
@@ -98,7 +98,7 @@ def compare_adverse_events(
         How repeated events (``events="all"``) are compared: ``clustered`` (a ratio of rates with patient-clustered
         intervals, counted on the engine) or ``negative_binomial`` (one row a patient comes to memory).
     multiplicity
-        How p values are adjusted: ``benjamini-hochberg`` or ``holm``. The family is all kinds of event of one comparison and
+        How p values are adjusted: ``benjamini_hochberg`` or ``holm``. The family is all kinds of event of one comparison and
         measure; without kinds, all groups compared.
     conf_level
         Two-sided confidence level.

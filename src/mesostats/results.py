@@ -84,12 +84,12 @@ def contract(frame: pd.DataFrame, groups: Sequence[str]) -> pd.DataFrame:
     return estimates
 
 
-Multiplicity = Literal["benjamini-hochberg", "holm"]
-_MULTIPLICITY = {"benjamini-hochberg": "fdr_bh", "holm": "holm"}
+Multiplicity = Literal["benjamini_hochberg", "holm"]
+_MULTIPLICITY = {"benjamini_hochberg": "fdr_bh", "holm": "holm"}
 
 
 def adjusted_p_values(
-    p_values: pd.Series[Any], family: pd.Series[Any], *, method: Multiplicity = "benjamini-hochberg"
+    p_values: pd.Series[Any], family: pd.Series[Any], *, method: Multiplicity = "benjamini_hochberg"
 ) -> pd.Series[Any]:
     """Adjust p values for their number, each family by itself.
 
@@ -100,7 +100,7 @@ def adjusted_p_values(
     family
         The family of each, shape (m,), with the same index.
     method
-        ``"benjamini-hochberg"`` (the false discovery rate) or ``"holm"`` (the family-wise error rate).
+        ``"benjamini_hochberg"`` (the false discovery rate) or ``"holm"`` (the family-wise error rate).
 
     Returns
     -------

@@ -12,7 +12,7 @@ from mesostats.estimators.arguments import check_conf_level, check_same_length
 from mesostats.estimators.bisection import crossing
 from mesostats.estimators.mover import Limits, difference_limits, ratio_limits
 from mesostats.estimators.proportions import clustered_proportion, wilson_limits
-from mesostats.estimators.rates import clustered_rate
+from mesostats.estimators.rates import clustered_rate, effective_limits
 from mesostats.estimators.two_groups import comparison_frame
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Texts = npt.NDArray[np.str_]
 
+_NEAR_ONE: Final = 1e-9  # p values nearer to 1 than this are 1
 _LOG_SMALLEST: Final = (
-    -230.0
-)  # the smallest p value is 1e-100: the squares of its t quantiles are still numbers
-_LOG_LARGEST: Final = 300.0  # a limit of a rate this many times e above it is as good as infinite
+    -115.0
+)  # the smallest p value is 1e-50: the squares of its t quantiles are still numbers
 
 
 def clustered_risk_difference(
@@ -49,9 +49,9 @@ def clustered_risk_difference(
     Returns
     -------
     pandas.DataFrame
-        One row a comparison: `COMPARISON_COLUMNS`. The numerators and denominators are sums of observations; ``statistic``
-        and ``df`` are NaN, as the p value comes from the interval. With fewer than two clusters in a group there is no
-        interval and no p value, and the note says so.
+        One row a comparison: `COMPARISON_COLUMNS`. The numerators and denominators are sums of observations;
+        ``statistic`` and ``df`` are NaN, as the p value comes from the interval. With fewer than two clusters in a
+        group there is no interval and no p value, and the note says so.
 
     Raises
     ------
@@ -61,14 +61,13 @@ def clustered_risk_difference(
     Notes
     -----
     The interval is Newcombe's for two proportions, put together from the two groups' intervals of
-    `clustered_proportion`: Wilson's at the effective sample size, each with its own k - 1 degrees of freedom. It was chosen by
-    simulation over the plain
-    difference with linearised variance and Satterthwaite's degrees of freedom: with 20 to 40 patients a group, 3 to 9
-    sessions each, proportions of 0.02 to 0.4 and an intracluster correlation of 0.2, it covered 0.94 to 0.99, the plain one
-    0.91 to 0.99.
+    `clustered_proportion`: Wilson's at the effective sample size, each with its own k - 1 degrees of freedom. It was
+    chosen by simulation over the plain difference with linearised variance and Satterthwaite's degrees of freedom: with
+    20 to 40 patients a group, 3 to 9 sessions each, proportions of 0.02 to 0.4 and an intracluster correlation of 0.2,
+    it covered 0.94 to 0.99, the plain one 0.91 to 0.99.
 
-    The p value is the least 1 - `conf_level` at which the interval excludes 0. The standard error is the root of the summed squared standard errors of
-    the two proportions; it is reported, and is not what the interval is built on.
+    The p value is the least 1 - `conf_level` at which the interval excludes 0. The standard error is the root of the
+    summed squared standard errors of the two proportions; it is reported, and is not what the interval is built on.
 
     References
     ----------
@@ -122,9 +121,10 @@ def clustered_risk_ratio(
     Returns
     -------
     pandas.DataFrame
-        As for `clustered_risk_difference`, with the same p value. ``std_error`` is that of the logarithm of the ratio, NaN where a group has no
-        success. Without successes in the group the estimate and the lower limit are 0, without successes in the reference
-        group the estimate and the upper limit are infinite, and the note says so; without any, the numbers are NaN.
+        As for `clustered_risk_difference`, with the same p value. ``std_error`` is that of the logarithm of the ratio,
+        NaN where a group has no success. Without successes in the group the estimate and the lower limit are 0, without
+        successes in the reference group the estimate and the upper limit are infinite, and the note says so; without
+        any, the numbers are NaN.
 
     Raises
     ------
@@ -184,7 +184,8 @@ def clustered_rate_ratio(
     Notes
     -----
     The interval is put together from the two groups' intervals of `clustered_rate` (`mover.ratio_limits`), each with
-    its own k - 1 degrees of freedom; the p value is the least 1 - `conf_level` at which it excludes 1.
+    its own degrees of freedom; the p value is the least 1 - `conf_level` at which it excludes 1. The standard error
+    does not enter the interval.
 
     References
     ----------
@@ -204,7 +205,7 @@ def clustered_rate_ratio(
     """
     _check(totals, reference, conf_level)
     part, other = _rates(totals), _rates(reference)
-    method = "MOVER of two clustered rates, log intervals, t quantiles"
+    method = "MOVER of two Garwood intervals at the effective numbers of events, t quantiles"
     found = _ratio(part, other, conf_level, method=method)
     return _comparison(totals, reference, found, [*_part_notes(part, other), _end_notes(part, other)])
 
@@ -237,18 +238,16 @@ def _proportions(totals: ClusterTotals) -> _Part:
 
 def _rates(totals: ClusterTotals) -> _Part:
     found = clustered_rate(totals)
-    estimate, std_error, df = (found[name].to_numpy() for name in ("estimate", "std_error", "df"))
-    exposure = np.where(df > 0, totals.trials, np.nan)
-    relative = std_error / np.where(estimate > 0, estimate, np.nan)
+    estimate, df, effect = (found[name].to_numpy() for name in ("estimate", "df", "design_effect"))
+    exposure = np.where(totals.clusters > 1, totals.trials, np.nan)
 
     def limits(level: Floats) -> tuple[Floats, Floats]:
-        fold = np.exp(np.minimum(_quantile(level, df) * relative, _LOG_LARGEST))
+        low, high = effective_limits(totals.successes / effect, df, level / 2)
         none_high = -np.log(level / 2) / exposure  # Garwood's upper limit without events
-        return np.where(estimate == 0, exposure * 0, estimate / fold), np.where(
-            estimate == 0, none_high, estimate * fold
-        )
+        silent, unit = estimate == 0, effect / exposure
+        return np.where(silent, exposure * 0, low * unit), np.where(silent, none_high, high * unit)
 
-    return _Part(estimate, std_error, _texts(found), limits)
+    return _Part(estimate, found["std_error"].to_numpy(), _texts(found), limits)
 
 
 def _texts(found: pd.DataFrame) -> Texts:
@@ -266,16 +265,16 @@ def _both(part: _Part, other: _Part, level: npt.ArrayLike) -> tuple[Limits, Limi
 
 
 def _p_values(part: _Part, other: _Part) -> Floats:
-    """Return the least level at which the limits of the difference exclude 0; 1 where the difference is 0."""
-    difference = part.estimate - other.estimate
+    """Return the least level at which the limits of the difference exclude 0; 1 where they never do."""
 
     def holds_zero(log_level: Floats) -> npt.NDArray[np.bool_]:
         low, high = difference_limits(*_both(part, other, np.exp(log_level)))
         return np.asarray((low <= 0) & (high >= 0))
 
     start = np.where(np.isnan(part.std_error + other.std_error), np.nan, _LOG_SMALLEST)
-    found = np.exp(crossing(holds_zero, start, start * 0))
-    return np.where(difference == 0, 1.0 + start * 0, found)
+    # At a level of 1 itself the limits of a rate are 0/0.
+    found = np.exp(crossing(holds_zero, start, np.full(len(start), -_NEAR_ONE)))
+    return np.where(np.isnan(start), np.nan, np.where(found > 1 - 2 * _NEAR_ONE, 1.0, found))
 
 
 def _ratio(part: _Part, other: _Part, conf_level: float, *, method: str) -> Mapping[str, object]:

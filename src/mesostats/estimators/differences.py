@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-RiskDifferenceMethod = Literal["miettinen-nurminen", "newcombe"]
+RiskDifferenceMethod = Literal["miettinen_nurminen", "newcombe"]
 
 _METHOD_TEXTS: Final = {
-    "miettinen-nurminen": "Miettinen-Nurminen score interval and test",
+    "miettinen_nurminen": "Miettinen-Nurminen score interval and test",
     "newcombe": "Newcombe hybrid score interval, Miettinen-Nurminen score test",
 }
 _POLISH: Final = 1e-6  # a larger correction than rounding can call for is no correction
@@ -34,7 +34,7 @@ def risk_difference(
     reference_events: npt.ArrayLike,
     reference_n: npt.ArrayLike,
     *,
-    method: RiskDifferenceMethod = "miettinen-nurminen",
+    method: RiskDifferenceMethod = "miettinen_nurminen",
     conf_level: float = 0.95,
 ) -> pd.DataFrame:
     """Compare two proportions by their difference.
@@ -48,7 +48,7 @@ def risk_difference(
     reference_events, reference_n
         The same in the reference group.
     method
-        The interval: ``"miettinen-nurminen"`` (score; agrees with the test) or ``"newcombe"`` (from the two Wilson
+        The interval: ``"miettinen_nurminen"`` (score; agrees with the test) or ``"newcombe"`` (from the two Wilson
         intervals, his method 10).
     conf_level
         Two-sided confidence level, between 0 and 1.
@@ -69,9 +69,10 @@ def risk_difference(
     Notes
     -----
     The score interval holds every difference δ with |p - p₀ - δ| ≤ z·sqrt(V(δ)), where V(δ) =
-    (q(1 - q)/n + q₀(1 - q₀)/n₀)·N/(N - 1), N = n + n₀ and q = q₀ + δ, q₀ are the maximum likelihood proportions under δ, a root of a
-    cubic in closed form. At δ = 0 this is the "N - 1" chi-squared test, so that p < 1 - `conf_level` exactly where the
-    interval excludes 0. Newcombe's interval need not agree with the test in every table.
+    (q(1 - q)/n + q₀(1 - q₀)/n₀)·N/(N - 1), N = n + n₀, and q = q₀ + δ, q₀ are the maximum likelihood proportions
+    under δ, a root of a cubic in closed form. At δ = 0 this is the "N - 1" chi-squared test, so that
+    p < 1 - `conf_level` exactly where the interval excludes 0. Newcombe's interval need not agree with the test in
+    every table.
 
     The standard error is sqrt(p(1 - p)/n + p₀(1 - p₀)/n₀); it is reported, and is not what the interval is built on.
 
@@ -100,7 +101,7 @@ def risk_difference(
     check_choice(method, _METHOD_TEXTS, "method")
     check_conf_level(conf_level)
     groups = TwoGroups.from_counts(events, n, reference_events, reference_n)
-    limits = _score_limits if method == "miettinen-nurminen" else _newcombe_limits
+    limits = _score_limits if method == "miettinen_nurminen" else _newcombe_limits
     low, high = limits(groups, conf_level)
     statistic = _score_test(groups)
     return comparison_frame(

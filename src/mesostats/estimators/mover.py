@@ -106,4 +106,5 @@ def _lower_ratio(part: Limits, reference: Limits) -> Floats:
     high = reference.high * (2 * reference.estimate - reference.high)
     # Rounding may bring a root of 0 below 0.
     root = np.sqrt(np.maximum(product**2 - low * high, 0.0))
-    return np.divide(low, product + root, out=low * 0, where=product + root > 0)
+    whole = product + root
+    return np.divide(low, whole, out=whole * 0, where=whole > 0)

@@ -53,11 +53,11 @@ def negative_binomial_rate_ratio(
     Returns
     -------
     pandas.DataFrame
-        One row each other group, in sorted order: `COMPARISON_COLUMNS`, then ``group`` and ``dispersion`` (the variance of the patients' rates
-        relative to their squared mean, NaN where it was not fitted). ``std_error`` is that of the logarithm of the ratio,
-        ``statistic`` its quotient. ``method`` names what was fitted, and the note why it was not the negative
-        binomial model. Without events in a group its ratio is 0 or infinite without an interval, without events in both it is NaN.
-        Patients without exposure are left out, and the note says how many.
+        One row each other group, in sorted order: `COMPARISON_COLUMNS`, then ``group`` and ``dispersion`` (the variance
+        of the patients' rates relative to their squared mean, NaN where it was not fitted). ``std_error`` is that of
+        the logarithm of the ratio, ``statistic`` its quotient. ``method`` names what was fitted, and the note why it
+        was not the negative binomial model. Without events in a group its ratio is 0 or infinite without an interval,
+        without events in both it is NaN. Patients without exposure are left out, and the note says how many.
 
     Raises
     ------
@@ -68,10 +68,10 @@ def negative_binomial_rate_ratio(
     Notes
     -----
     Each patient's events are Poisson with mean rate x exposure x a gamma frailty of mean 1, the variance of which is
-    the dispersion, one for all groups. The standard error comes from the Hessian of coefficients and dispersion together (as
-    ``glmmTMB``; ``MASS::glm.nb`` takes the dispersion as known). Where the events vary no more than Poisson, the score of
-    the dispersion at 0 being 0 or less, or where the fit does not converge, the model is Poisson with the patient-clustered
-    variance of `clustered_rate` and Student's t on patients - groups degrees of freedom.
+    the dispersion, one for all groups. The standard error comes from the Hessian of coefficients and dispersion
+    together (as ``glmmTMB``; ``MASS::glm.nb`` takes the dispersion as known). Where the events vary no more than
+    Poisson, the score of the dispersion at 0 being 0 or less, or where the fit does not converge, the model is Poisson
+    with the patient-clustered variance of `clustered_rate` and Student's t on patients - groups degrees of freedom.
 
     References
     ----------
@@ -94,7 +94,7 @@ def negative_binomial_rate_ratio(
     home = int(np.flatnonzero(patients.groups == reference)[0])
     others = np.flatnonzero(patients.groups != reference).tolist()
     fit = _fit(patients)
-    std_error = np.hypot(fit.log_errors[others], fit.log_errors[home])
+    std_error = fit.difference_errors(others, home)
     with np.errstate(divide="ignore", invalid="ignore"):
         estimate = fit.rates[others] / fit.rates[home]
         statistic = np.log(estimate) / std_error
@@ -149,14 +149,20 @@ class _Patients:
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """A rate a group, the standard error of its logarithm, and what the tests refer to."""
+    """A rate a group, the covariance of their logarithms, and what the tests refer to."""
 
     rates: Floats
-    log_errors: Floats
+    covariance: Floats
     df: float
     dispersion: float
     method: str
     note: str
+
+    def difference_errors(self, others: list[int], home: int) -> Floats:
+        """Return the standard errors of the logarithms of the ratios."""
+        variances = np.diag(self.covariance)
+        shared = self.covariance[others, home]  # the one dispersion makes the groups' estimates hang together
+        return np.asarray(np.sqrt(variances[others] + variances[home] - 2 * shared), dtype=np.float64)
 
 
 def _fit(patients: _Patients) -> _Fit:
@@ -185,20 +191,20 @@ def _negative_binomial(patients: _Patients, rows: npt.NDArray[np.bool_]) -> _Fit
         information = -np.asarray(model.hessian(parameters), dtype=np.float64)
     if not (gradient < _GRADIENT and parameters[-1] > 0 and np.linalg.cond(information) < _SINGULAR):
         return None
-    errors = np.full(len(rates), np.nan)
-    errors[used] = np.sqrt(np.diag(np.linalg.inv(information))[:-1])
+    covariance = np.full((len(rates), len(rates)), np.nan)
+    covariance[np.ix_(used, used)] = np.linalg.inv(information)[:-1, :-1]
     fitted = rates.copy()
     fitted[used] = np.exp(parameters[:-1])
-    return _Fit(fitted, errors, np.inf, float(parameters[-1]), _FITTED, "")
+    return _Fit(fitted, covariance, np.inf, float(parameters[-1]), _FITTED, "")
 
 
 def _poisson(patients: _Patients, why: str) -> _Fit:
     found = clustered_rate(patients.totals)
     rates = found["estimate"].to_numpy()
-    errors = found["std_error"].to_numpy() / np.where(rates > 0, rates, np.nan)
+    relative = found["std_error"].to_numpy() / np.where(rates > 0, rates, np.nan)
     clusters = patients.totals.clusters
     df = float(clusters.sum() - np.sum(clusters > 0))
-    return _Fit(rates, errors, df if df > 0 else np.nan, np.nan, _ROBUST, why)
+    return _Fit(rates, np.diag(relative**2), df if df > 0 else np.nan, np.nan, _ROBUST, why)
 
 
 def _note(patients: _Patients, fit: _Fit, pair: list[int]) -> str:
@@ -210,6 +216,6 @@ def _note(patients: _Patients, fit: _Fit, pair: list[int]) -> str:
         notes.append("no event in either group: their ratio is unknown")
     elif (rates == 0).any():
         notes.append("no event in one of the groups: no interval of this method")
-    elif np.isnan(fit.log_errors[pair]).any():
-        notes.append("one patient in a group: the variance between patients is unknown")
+    elif np.isnan(fit.covariance[pair, pair]).any():
+        notes.append("the variance between the patients of a group is unknown")
     return "; ".join(note for note in notes if note)

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-RateRatioMethod = Literal["exact", "mid-p"]
-RateDifferenceMethod = Literal["miettinen-nurminen"]
+RateRatioMethod = Literal["exact", "mid_p"]
+RateDifferenceMethod = Literal["miettinen_nurminen"]
 
 _METHOD_TEXTS: Final = {
     "exact": "exact conditional interval and binomial test",
-    "mid-p": "conditional mid-p interval and test",
+    "mid_p": "conditional mid-p interval and test",
 }
 
 
@@ -49,7 +49,7 @@ def rate_ratio(
     reference_events, reference_exposure
         The same in the reference group, in the same unit.
     method
-        ``"exact"`` (conservative) or ``"mid-p"`` (counts half of the observed number's probability: closer to the
+        ``"exact"`` (conservative) or ``"mid_p"`` (counts half of the observed number's probability: closer to the
         nominal level, not guaranteed).
     conf_level
         Two-sided confidence level, between 0 and 1.
@@ -69,11 +69,11 @@ def rate_ratio(
 
     Notes
     -----
-    Given the total number of events, that of the group is binomial with probability t·r/(t·r + t₀), where r is the ratio
-    and t, t₀ are the exposures: the limits of r are those of a binomial probability (Clopper and Pearson, or mid-p).
-    The exact p value is that of the two-sided binomial test, which adds up the numbers that are at most as likely as
-    the observed one, as R's ``poisson.test``; the mid-p value is twice the smaller tail, so that it agrees with its interval.
-    Events that repeat within patients vary more than Poisson: use `clustered_rate_ratio`.
+    Given the total number of events, that of the group is binomial with probability t·r/(t·r + t₀), where r is the
+    ratio and t, t₀ are the exposures: the limits of r are those of a binomial probability (Clopper and Pearson, or
+    mid-p). The exact p value is that of the two-sided binomial test, which adds up the numbers that are at most as
+    likely as the observed one, as R's ``poisson.test``; the mid-p value is twice the smaller tail, so that it agrees
+    with its interval. Events that repeat within patients vary more than Poisson: use `clustered_rate_ratio`.
 
     References
     ----------
@@ -84,8 +84,8 @@ def rate_ratio(
 
     Examples
     --------
-    Breast cancer after repeated fluoroscopy, 41 cases in 28010 woman-years against 15 in 19017 (Boice and Monson 1977), as
-    in R's ``example(poisson.test)``:
+    Breast cancer after repeated fluoroscopy, 41 cases in 28010 woman-years against 15 in 19017 (Boice and Monson 1977),
+    as in R's ``example(poisson.test)``:
 
     >>> rate_ratio(41, 28010, 15, 19017)[["estimate", "conf_low", "conf_high"]].round(3)
        estimate  conf_low  conf_high
@@ -119,7 +119,7 @@ def rate_difference(
     reference_events: npt.ArrayLike,
     reference_exposure: npt.ArrayLike,
     *,
-    method: RateDifferenceMethod = "miettinen-nurminen",
+    method: RateDifferenceMethod = "miettinen_nurminen",
     conf_level: float = 0.95,
 ) -> pd.DataFrame:
     """Compare two rates of independent events, such as first events, by their difference.
@@ -129,7 +129,7 @@ def rate_difference(
     events, exposure, reference_events, reference_exposure
         As for `rate_ratio`.
     method
-        The interval: ``"miettinen-nurminen"`` (score; agrees with the test).
+        The interval: ``"miettinen_nurminen"`` (score; agrees with the test).
     conf_level
         Two-sided confidence level, between 0 and 1.
 
@@ -147,9 +147,9 @@ def rate_difference(
 
     Notes
     -----
-    With events x, x₀ and exposures t, t₀, the interval holds every difference δ with |x/t - x₀/t₀ - δ| ≤ z·sqrt(q/t + q₀/t₀), where q = q₀ + δ and q₀ are
-    the maximum likelihood rates under δ: q₀ solves (t + t₀)q₀² + ((t + t₀)δ - x - x₀)q₀ - x₀·δ = 0. Hence p < 1 -
-    `conf_level` exactly where the interval excludes 0.
+    With events x, x₀ and exposures t, t₀, the interval holds every difference δ with
+    |x/t - x₀/t₀ - δ| ≤ z·sqrt(q/t + q₀/t₀), where q = q₀ + δ and q₀ are the maximum likelihood rates under δ: q₀ solves
+    (t + t₀)q₀² + ((t + t₀)δ - x - x₀)q₀ - x₀·δ = 0. Hence p < 1 - `conf_level` exactly where the interval excludes 0.
 
     References
     ----------
@@ -163,7 +163,7 @@ def rate_difference(
        estimate  conf_low  conf_high
     0       0.0   -0.1921     0.3841
     """
-    check_choice(method, ["miettinen-nurminen"], "method")
+    check_choice(method, ["miettinen_nurminen"], "method")
     check_conf_level(conf_level)
     groups = _Exposed.from_counts(events, exposure, reference_events, reference_exposure)
     quantile = float(stats.norm.isf((1 - conf_level) / 2))
@@ -323,8 +323,8 @@ def _lower_difference(groups: _Exposed, quantile: float) -> Floats:
 def _reach(groups: _Exposed, quantile: float) -> Floats:
     """Return how far from the estimate no limit can lie.
 
-    At a distance D the constrained variance is at most (D + 2x/t)/t, with x all events and t the shorter exposure; hence
-    a limit's D is at most (1.5z² + x)/t.
+    At a distance D the constrained variance is at most (D + 2x/t)/t, with x all events and t the shorter exposure;
+    hence a limit's D is at most (1.5z² + x)/t.
     """
     shorter = np.minimum(groups.time, groups.swapped.time)
     return np.asarray(2 * (quantile**2 + groups.events + groups.reference_events) / shorter, dtype=np.float64)

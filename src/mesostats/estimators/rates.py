@@ -106,8 +106,11 @@ def rate(
 
 
 def _garwood_limits(events: Floats, conf_level: float) -> tuple[Floats, Floats]:
+    return _exact_limits(events, (1 - conf_level) / 2)
+
+
+def _exact_limits(events: Floats, tail: Floats | float) -> tuple[Floats, Floats]:
     """Exact limits of a Poisson mean; the Poisson tail is an incomplete gamma function."""
-    tail = (1 - conf_level) / 2
     low = np.where(events > 0, special.gammaincinv(np.where(events > 0, events, 1), tail), 0.0)
     high = np.asarray(special.gammainccinv(events + 1, tail), dtype=np.float64)
     return low, high
@@ -202,7 +205,7 @@ def clustered_rate(totals: ClusterTotals, *, conf_level: float = 0.95) -> pd.Dat
     poisson = np.where(estimate > 0, estimate / divisor, np.nan)
     design_effect = np.maximum(variance / poisson, 1)
     silent = (estimate == 0) & (clusters > 1)
-    low, high = _effective_limits(totals.successes / design_effect, df, conf_level)
+    low, high = effective_limits(totals.successes / design_effect, df, (1 - conf_level) / 2)
     scale = design_effect / divisor
     none_high = _garwood_limits(np.zeros(len(divisor)), conf_level)[1] / divisor
     return pd.DataFrame(
@@ -226,12 +229,26 @@ def clustered_rate(totals: ClusterTotals, *, conf_level: float = 0.95) -> pd.Dat
     )
 
 
-def _effective_limits(events: Floats, df: Floats, conf_level: float) -> tuple[Floats, Floats]:
-    """Return the limits of the mean of an effective number of events, widened for few clusters."""
-    tail = (1 - conf_level) / 2
+def effective_limits(events: Floats, df: Floats, tail: Floats | float) -> tuple[Floats, Floats]:
+    """Return the limits of the mean of an effective number of events, widened for few clusters.
+
+    Parameters
+    ----------
+    events
+        The effective numbers of events, shape (m,); they need not be whole.
+    df
+        Degrees of freedom of Student's t, of the same shape; NaN stays NaN.
+    tail
+        The probability beyond each limit, one for all or of the same shape.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Lower and upper limits, shape (m,); NaN without events.
+    """
     widened = events * (stats.norm.isf(tail) / stats.t.isf(tail, df)) ** 2
     known = np.isfinite(widened) & (widened > 0)
-    low, high = _garwood_limits(np.where(known, widened, 1.0), conf_level)
+    low, high = _exact_limits(np.where(known, widened, 1.0), tail)
     unit = np.where(known, events / np.where(known, widened, 1.0), np.nan)
     return low * unit, high * unit
 

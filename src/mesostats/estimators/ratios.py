@@ -134,9 +134,10 @@ def odds_ratio(
     Returns
     -------
     pandas.DataFrame
-        One row a comparison: `COMPARISON_COLUMNS`. ``p_value`` is `fisher_p`; ``std_error`` and ``statistic`` are NaN, as
-        the exact method has none. At an end of what the margins allow, the estimate is 0 or infinite, as is the limit on that side,
-        and the note says so. Where nobody or everybody has the event, the ratio is NaN and p is 1; where a group is empty, all is NaN.
+        One row a comparison: `COMPARISON_COLUMNS`. ``p_value`` is `fisher_p`; ``std_error`` and ``statistic`` are NaN,
+        as the exact method has none. At an end of what the margins allow, the estimate is 0 or infinite, as is the
+        limit on that side, and the note says so. Where nobody or everybody has the event, the ratio is NaN and p is 1;
+        where a group is empty, all is NaN.
 
     Raises
     ------
@@ -157,8 +158,8 @@ def odds_ratio(
 
     Examples
     --------
-    Fisher's lady who tastes tea. By hand: under the odds ratio w, 4 of 4 have probability 1/(1 + 16/w + 36/w² + 16/w³ + 1/w⁴),
-    which is 0.975 at w = 626.24. (R's ``fisher.test`` stops its search early and gives 621.93.)
+    Fisher's lady who tastes tea. By hand: under the odds ratio w, 4 of 4 have probability 1/(1 + 16/w + 36/w² + 16/w³ +
+    1/w⁴), which is 0.975 at w = 626.24. (R's ``fisher.test`` stops its search early and gives 621.93.)
 
     >>> odds_ratio(3, 4, 1, 4)[["estimate", "conf_low", "conf_high", "p_value"]].round(4)
        estimate  conf_low  conf_high  p_value

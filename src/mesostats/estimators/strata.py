@@ -119,6 +119,11 @@ def quotient(above: float, below: float) -> float:
     return np.inf if above > 0 else np.nan
 
 
+def inverse(value: float) -> float:
+    """Return 1 over a sum of at least 0; NaN for 0."""
+    return 1 / value if value > 0 else np.nan
+
+
 def log_wald(estimate: float, variance: float, conf_level: float) -> dict[str, Any]:
     """Return the interval and the test of a ratio whose logarithm is taken as normal.
 

@@ -12,6 +12,7 @@ from mesostats.estimators.strata import (
     FLAT,
     association,
     compared_strata,
+    inverse,
     log_wald,
     pooled_row,
     quotient,
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-StratifiedDifferenceMethod = Literal["mantel-haenszel", "miettinen-nurminen"]
+StratifiedDifferenceMethod = Literal["mantel_haenszel", "miettinen_nurminen"]
 
 _METHOD_TEXTS: Final = {
-    "mantel-haenszel": "Mantel-Haenszel, Sato variance",
-    "miettinen-nurminen": "Miettinen-Nurminen score interval and test, Mantel-Haenszel weights",
+    "mantel_haenszel": "Mantel-Haenszel, Sato variance",
+    "miettinen_nurminen": "Miettinen-Nurminen score interval and test, Mantel-Haenszel weights",
 }
 _RISK_RATIO_TEXT: Final = "Mantel-Haenszel, Greenland-Robins variance"
 
@@ -43,7 +44,7 @@ def stratified_risk_difference(
     reference_events: npt.ArrayLike,
     reference_n: npt.ArrayLike,
     *,
-    method: StratifiedDifferenceMethod = "mantel-haenszel",
+    method: StratifiedDifferenceMethod = "mantel_haenszel",
     conf_level: float = 0.95,
 ) -> pd.DataFrame:
     """Estimate a risk difference that is common to several strata.
@@ -57,8 +58,8 @@ def stratified_risk_difference(
     reference_events, reference_n
         The same in the reference group.
     method
-        The interval and the test: ``"mantel-haenszel"`` (Wald with Sato's variance, valid for few large and for many
-        small strata) or ``"miettinen-nurminen"`` (score; agrees with the test, and holds with few or no events). The
+        The interval and the test: ``"mantel_haenszel"`` (Wald with Sato's variance, valid for few large and for many
+        small strata) or ``"miettinen_nurminen"`` (score; agrees with the test, and holds with few or no events). The
         estimate is the same.
     conf_level
         Two-sided confidence level, between 0 and 1.
@@ -67,8 +68,8 @@ def stratified_risk_difference(
     -------
     pandas.DataFrame
         One row: `COMPARISON_COLUMNS`, then ``strata`` (how many were given) and ``strata_used``. Strata in which either
-        group is empty compare nothing: they are left out of all numbers, and the note says how many. Where no stratum is left the numbers
-        are NaN; where Sato's variance is 0, as without any event, its interval is.
+        group is empty compare nothing: they are left out of all numbers, and the note says how many. Where no stratum
+        is left the numbers are NaN; where Sato's variance is 0, as without any event, its interval is.
 
     Raises
     ------
@@ -85,8 +86,8 @@ def stratified_risk_difference(
 
     References
     ----------
-    Sato T, Greenland S, Robins JM (1989). On the variance estimator for the Mantel-Haenszel risk difference. Biometrics 45,
-    1323-1324. doi:10.2307/2531784
+    Sato T, Greenland S, Robins JM (1989). On the variance estimator for the Mantel-Haenszel risk difference. Biometrics
+    45, 1323-1324. doi:10.2307/2531784
 
     Miettinen O, Nurminen M (1985). Comparative analysis of two rates. doi:10.1002/sim.4780040211
 
@@ -106,7 +107,7 @@ def stratified_risk_difference(
     check_conf_level(conf_level)
     given, used = compared_strata(events, n, reference_events, reference_n)
     estimate, std_error = _mean_difference(used), _sato_error(used)
-    if method == "mantel-haenszel":
+    if method == "mantel_haenszel":
         statistic = estimate / std_error
         low, high = np.clip(wald_limits(estimate, std_error, conf_level), -1.0, 1.0)
         note = "variance 0: no interval and no test of this method" if np.isnan(std_error) else ""
@@ -178,7 +179,7 @@ def stratified_risk_ratio(
     y, n1, y0, n0 = used.floats
     total = n1 + n0
     above, below = np.sum(y * n0 / total), np.sum(y0 * n1 / total)
-    variance = np.sum(n1 * n0 * (y + y0) / total**2 - y * y0 / total) * quotient(1.0, above * below)
+    variance = np.sum(n1 * n0 * (y + y0) / total**2 - y * y0 / total) * inverse(above * below)
     found = log_wald(quotient(above, below), variance, conf_level)
     return pooled_row(given, used, {**found, "method": _RISK_RATIO_TEXT}, [ratio_note(found)])
 

@@ -11,6 +11,7 @@ from mesostats.estimators.arguments import check_conf_level
 from mesostats.estimators.strata import (
     association,
     compared_strata,
+    inverse,
     log_wald,
     pooled_row,
     quotient,
@@ -108,10 +109,11 @@ def cochran_mantel_haenszel(
     Returns
     -------
     pandas.DataFrame
-        One row: the estimate, standard error and limits of `stratified_odds_ratio`, with the chi-squared test of Cochran, Mantel and
-        Haenszel for ``statistic``, ``df`` and ``p_value``; then ``homogeneity_statistic``, ``homogeneity_df`` and
-        ``homogeneity_p_value``, the test of Breslow and Day that all strata have one odds ratio, corrected by Tarone. It
-        is NaN, and the note says so, with fewer than two strata or where the common odds ratio is 0 or infinite.
+        One row: the estimate, standard error and limits of `stratified_odds_ratio`, with the chi-squared test of
+        Cochran, Mantel and Haenszel for ``statistic``, ``df`` and ``p_value``; then ``homogeneity_statistic``,
+        ``homogeneity_df`` and ``homogeneity_p_value``, the test of Breslow and Day that all strata have one odds ratio,
+        corrected by Tarone. It is NaN, and the note says so, with fewer than two strata or where the common odds ratio
+        is 0 or infinite.
 
     Raises
     ------
@@ -170,9 +172,9 @@ def _common_odds(used: TwoGroups, conf_level: float) -> dict[str, Any]:
     above, below = concordant.sum(), discordant.sum()
     share = (y + n0 - y0) / total
     variance = (
-        np.sum(share * concordant) * quotient(0.5, above**2)
-        + np.sum(share * discordant + (1 - share) * concordant) * quotient(0.5, above * below)
-        + np.sum((1 - share) * discordant) * quotient(0.5, below**2)
+        np.sum(share * concordant) * inverse(above) ** 2 / 2
+        + np.sum(share * discordant + (1 - share) * concordant) * inverse(above * below) / 2
+        + np.sum((1 - share) * discordant) * inverse(below) ** 2 / 2
     )
     found = log_wald(quotient(above, below), variance, conf_level)
     return {**found, "method": "Mantel-Haenszel odds ratio, Robins-Breslow-Greenland variance"}
