@@ -151,7 +151,8 @@ class Result:
     Parameters
     ----------
     estimates
-        The grouping columns under their own names, then `ESTIMATE_COLUMNS`. Unrounded. What could not be estimated is NaN
+        The grouping columns under their own names, then `ESTIMATE_COLUMNS`. Unrounded. The standard error of a ratio is that
+        of its logarithm. What could not be estimated is NaN
         with a note.
     spec
         What was asked and what was counted: ``analysis`` (the function's name), ``title`` (the question in words),

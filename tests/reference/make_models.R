@@ -58,7 +58,8 @@ summarised <- function(set, method, labels, risks, covariance, df, ratios = TRUE
     se <- sqrt(drop(t(gradient) %*% covariance %*% gradient))
     on_link <- se * abs(slope)
     statistic <- if (tested) link(value) / on_link else NA
-    data.frame(set = set, method = method, group = group, estimand = estimand, estimate = value, std_error = se,
+    data.frame(set = set, method = method, group = group, estimand = estimand, estimate = value,
+               std_error = if (estimand == "risk_ratio") on_link else se,
                conf_low = inverse(link(value) - q * on_link), conf_high = inverse(link(value) + q * on_link),
                statistic = statistic, df = df, p_value = 2 * pt(-abs(statistic), df))
   }

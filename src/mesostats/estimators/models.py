@@ -106,7 +106,7 @@ def standardized_risks(
     k minus the number of propensity coefficients degrees of freedom. The note tells each group's effective sample
     size, (sum w)²/sum w², and the largest standardized difference of a covariate that the weights left.
 
-    Intervals of risks are taken on the logit scale, of ratios on the log scale. Only what is among the covariates is
+    Intervals of risks are taken on the logit scale, of ratios on the log scale, as is their standard error. Only what is among the covariates is
     adjusted for.
 
     References

@@ -215,7 +215,8 @@ def contrasts(found: Sample, marginal: MarginalRisks, conf_level: float) -> pd.D
     -------
     pandas.DataFrame
         The columns `COLUMNS`: a row a group with estimand ``risk``, then ``risk_difference`` and ``risk_ratio`` of each
-        group but the reference. The interval of a risk is taken on the logit scale, that of a ratio on the log scale.
+        group but the reference. The interval of a risk is taken on the logit scale, that of a ratio, and its standard
+        error, on the log scale.
     """
     edge, risks, shared = _edge(found), marginal.risks, marginal.covariance[0, 1:]
     variances = np.where(edge, np.nan, np.diag(marginal.covariance))
@@ -252,7 +253,7 @@ def _rows(estimand: str, estimate: Floats, error: Floats, scale: _Scale, quantil
             "place": np.arange(len(estimate)) + (estimand != "risk"),
             "estimand": estimand,
             "estimate": estimate,
-            "std_error": error,
+            "std_error": spread if scale is _LOG else error,
             "conf_low": limits[0],
             "conf_high": limits[1],
             "statistic": np.nan if estimand == "risk" else centre / spread,
