@@ -14,7 +14,7 @@ from mesostats.dataset import Dataset
 from mesostats.errors import DataError
 from mesostats.estimators.crude_risks import crude_risks
 from mesostats.estimators.models import standardized_risks
-from mesostats.exposure_outcomes import exposure_effect
+from mesostats.exposure_outcomes import care_rule_effects, exposure_effect
 from mesostats.results import ESTIMATE_COLUMNS, Result
 from mesostats.simulation import simulate
 
@@ -371,3 +371,37 @@ def test_clinic_is_unchanged_and_answers_the_same_again(simulated: Dataset) -> N
     first, second = (effect(simulated, adjust=["phase", "sex"]).estimates for _ in range(2))
     pd.testing.assert_frame_equal(first, second, rtol=1e-12)
     pd.testing.assert_frame_equal(simulated.table("sessions"), before)
+
+
+def test_care_rules_are_those_that_are_said_to_prevent_something_and_were_recorded() -> None:
+    found = care_rule_effects(small_clinic())
+    # Of the two rules with a `prevents` only avoided_nsaid was recorded: broken S1, S7, S11, kept S2, S3, S4, S10.
+    assert found.spec["not_compared"] == {"avoided_sun": "not recorded"}
+    cell = {"care_rule": "avoided_nsaid", "term": "bruising", "estimand": "crude_risk"}
+    broken, kept = found.cell(kept="no", **cell), found.cell(kept="yes", **cell)
+    assert (broken["numerator"], broken["denominator"]) == (2, 3)
+    assert (kept["numerator"], kept["denominator"]) == (1, 4)
+    rows = found.explain(care_rule="avoided_nsaid", term="bruising", kept="no", estimand="crude_risk")
+    assert rows.loc[rows["in_denominator"], "session_id"].tolist() == ["S1", "S7", "S11"]
+    assert found.spec["arguments"]["adjust"] == [
+        "indication",
+        "technique",
+    ]  # session numbers were not recorded
+
+
+def test_a_rule_that_was_always_kept_is_not_compared() -> None:
+    given = tables()
+    given["sessions"]["avoided_nsaid"] = "yes"
+    found = care_rule_effects(Dataset(**given, cutoff="2024-12-31"))
+    assert found.estimates.empty
+    assert found.spec["not_compared"]["avoided_nsaid"] == "never broken"
+
+
+def test_care_rule_effects_recover_the_truth(simulated: Dataset) -> None:
+    found = care_rule_effects(simulated)
+    for rule, term in (("avoided_nsaid", "bruising"), ("avoided_sun", "pigment_change")):
+        row = found.cell(care_rule=rule, term=term, kept="yes", estimand="adjusted_risk_difference")
+        alone = exposure_effect(
+            simulated, outcome=term, exposure=rule, adjust=["indication", "technique", "session_number"]
+        ).cell(**{rule: "yes"}, estimand="adjusted_risk_difference")
+        assert row["estimate"] == alone["estimate"] < 0

@@ -253,3 +253,9 @@ def test_overlay_synonym_of_two_terms_is_an_error(overlay: Callable[..., Path]) 
     fields = {**OWN, "term_class": "expected_local", "synonyms": ["Lump"]}
     with pytest.raises(VocabularyError, match=r"'lump' names both 'nodule' and 'swollen_node'; keep one"):
         load_vocabulary(overlay("adverse_events.yaml", {"swollen_node": fields}))
+
+
+def test_overlay_care_rule_may_only_prevent_a_known_side_effect(overlay: Callable[..., Path]) -> None:
+    folder = overlay("care_rules.yaml", {"avoided_sun": {"prevents": ["pigment_chang"]}})
+    with pytest.raises(VocabularyError, match="did you mean 'pigment_change'"):
+        load_vocabulary(folder)

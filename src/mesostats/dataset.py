@@ -226,6 +226,12 @@ class Dataset:
         msg = f"no column '{column}' in {', '.join(among)}{did_you_mean(column, set(known))}"
         raise ValueError(msg)
 
+    def recorded(self, column: str) -> bool:
+        """Return whether any row of the first table with the column (patients, courses, sessions, products) has a value."""
+        tables = ("patients", "courses", "sessions", "products")
+        homes = [name for name in tables if name in self._frames and column in self.columns(name)]
+        return bool(homes) and not collect(self.lazy(homes[0]).drop_nulls(column).head(1)).empty
+
     def derive(self, key: str, build: Callable[[], nw.LazyFrame[Any]]) -> nw.LazyFrame[Any]:
         """Return a derived frame, computed once and kept on the engine."""
         if key not in self._derived:

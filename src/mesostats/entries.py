@@ -67,6 +67,8 @@ class CareRule(Entry):
 
     before: tuple[Hours, ...] = ()
     after: tuple[Hours, ...] = ()
+    prevents: tuple[str, ...] = ()
+    """Codes of the side effects that it is said to prevent."""
 
 
 class AdverseEventTerm(Entry):

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import narwhals as nw
 import pandas as pd
 
-from mesostats.counted_events import counting_of, excluded_events
+from mesostats.counted_events import excluded_events
 from mesostats.engine import collect
 from mesostats.estimators.arguments import check_choice
 from mesostats.estimators.crude_risks import crude_risks
 from mesostats.estimators.models import AdjustmentMethod, standardized_risks
-from mesostats.event_counts import exposed_units, hits
-from mesostats.populations import NOT_RECORDED, PHASE, grouping, labels, with_groups
-from mesostats.results import Result, contract
-from mesostats.schemas import table_schema
+from mesostats.exposure_samples import (
+    ASKED,
+    EXPOSED,
+    HIT,
+    LACKS,
+    NUMBER,
+    WHY,
+    Question,
+    exposed_outcomes,
+    left_out_by_reason,
+    patterns,
+    pose,
+)
+from mesostats.populations import labels
+from mesostats.results import Result, contract, stack
 from mesostats.tallies import population_of
 
 if TYPE_CHECKING:
@@ -27,38 +37,9 @@ if TYPE_CHECKING:
 
 Unit = Literal["patient", "course", "session"]
 
-_TABLES: Final = {
-    "session": ("sessions", "courses", "patients"),
-    "course": ("courses", "patients"),
-    "patient": ("patients",),
-}
-_ALONE: Final = ("any", "serious", "related", "fatal")  # kinds of event that are one outcome
-_UNKNOWN: Final = (NOT_RECORDED, "not_asked")
-_MANY: Final = 20
-_HIT, _EXPOSED, _WHY, _LACKS, _NUMBER = "_hit", "_exposed", "_why", "_lacks", "_number"
-_ASKED: Final = "_asked"
+CONFOUNDERS: Final = ("indication", "technique", "session_number")
+"""What `care_rule_effects` adjusts for, as far as it was recorded, unless told otherwise."""
 _UNUSED: Final = "no session records that anybody asked about side effects: all count as asked"
-_UNASKED: Final = "nobody asked about side effects"
-
-
-@dataclass(frozen=True)
-class _Question:
-    """Which outcome, by which exposure, adjusted for which covariates, of which some are numbers."""
-
-    counting: Counting
-    exposure: str
-    covariates: tuple[str, ...]
-    numbers: tuple[str, ...]
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The covariates that are compared level by level."""
-        return tuple(column for column in self.covariates if column not in self.numbers)
-
-    @property
-    def names(self) -> dict[str, str]:
-        """Each covariate under a name that no column of the data has."""
-        return {column: f"_covariate_{place}" for place, column in enumerate(self.covariates)}
 
 
 def exposure_effect(
@@ -150,30 +131,30 @@ def exposure_effect(
     """
     check_choice(per, get_args(Unit), "per")
     check_choice(method, get_args(AdjustmentMethod), "method")
-    question = _question(clinic, outcome, exposure, adjust, of=of, per=per, follow_up_days=follow_up_days)
-    units = clinic.engine.materialise(_units(clinic, question))
-    rows = _patterns(units, question)
+    question = pose(clinic, outcome, exposure, adjust, of=of, per=per, follow_up_days=follow_up_days)
+    units = clinic.engine.materialise(exposed_outcomes(clinic, question))
+    rows = patterns(units, question)
     crude = crude_risks(
-        rows[_HIT],
-        rows[_EXPOSED],
+        rows[HIT],
+        rows[EXPOSED],
         clusters=rows["patient_id"],
-        frequencies=rows[_NUMBER],
+        frequencies=rows[NUMBER],
         reference=reference,
         conf_level=conf_level,
     )
     adjusted = standardized_risks(
-        rows[_HIT],
-        rows[_EXPOSED],
+        rows[HIT],
+        rows[EXPOSED],
         rows[[*question.names.values()]].rename(
             columns={name: column for column, name in question.names.items()}
         ),
         clusters=rows["patient_id"],
-        frequencies=rows[_NUMBER],
+        frequencies=rows[NUMBER],
         reference=reference,
         method=method,
         conf_level=conf_level,
     )
-    left_out = _left_out(units)
+    left_out = left_out_by_reason(units)
     estimates = _estimates(crude, adjusted, left_out, question)
     arguments: dict[str, Any] = {"outcome": outcome, "exposure": exposure, "adjust": [*question.names]}
     arguments |= {"of": of, "per": per, "reference": reference, "method": method}
@@ -182,105 +163,122 @@ def exposure_effect(
     return Result(estimates, spec, lambda cell: _explain(units, question, cell))
 
 
-def _question(
+def care_rule_effects(
     clinic: Dataset,
-    outcome: str,
-    exposure: str,
-    adjust: str | Sequence[str],
     *,
-    of: str,
-    per: str,
-    follow_up_days: int,
-) -> _Question:
-    """Check what is asked, and tell covariates that are numbers from the others."""
-    if of in _ALONE and outcome != of:
-        msg = f"of '{of}' is one outcome, '{of}', found '{outcome}'; with of 'term' the outcome is a term"
-        raise ValueError(msg)
-    only = None if of in _ALONE else outcome
-    counting = counting_of(clinic, None, of, per=per, follow_up_days=follow_up_days, only=only)
-    covariates = grouping(adjust)
-    if exposure in covariates:
-        msg = f"'{exposure}' is the exposure: it cannot be adjusted for"
-        raise ValueError(msg)
-    numbers = tuple(column for column in covariates if _is_number(clinic, column, _TABLES[per]))
-    return _Question(counting, exposure, covariates, numbers)
+    adjust: str | Sequence[str] | None = None,
+    method: AdjustmentMethod = "gee",
+    follow_up_days: int = 60,
+    conf_level: float = 0.95,
+) -> Result:
+    """Estimate, for each care rule that is said to prevent a side effect, how much rarer it was where the rule was kept.
+
+    Parameters
+    ----------
+    clinic
+        A data set with adverse events.
+    adjust
+        Columns that may explain both; `CONFOUNDERS` if not given. An empty sequence adjusts for nothing.
+    method, follow_up_days, conf_level
+        As for `exposure_effect`, which estimates each of them, a session.
+
+    Returns
+    -------
+    Result
+        The rows of `exposure_effect` by ``care_rule``, ``term`` (what the vocabulary says that the rule prevents) and ``kept``
+        (yes against no). Rules that were not recorded, or never broken, or never kept, stand in ``spec["not_compared"]``.
+
+    Raises
+    ------
+    DataError
+        If the table adverse_events is absent.
+    ValueError
+        If an argument is not as described.
+
+    Examples
+    --------
+    >>> import mesostats as ms
+    >>> from mesostats.exposure_outcomes import care_rule_effects
+    >>> found = care_rule_effects(ms.simulate(300, seed=1)).estimates
+    >>> found.query("estimand == 'adjusted_risk_difference'")[["care_rule", "term", "kept"]].values.tolist()
+    [['avoided_nsaid', 'bruising', 'yes'], ['avoided_sun', 'pigment_change', 'yes']]
+    """
+    clinic.require("adverse_events")
+    covariates = [name for name in CONFOUNDERS if clinic.recorded(name)] if adjust is None else adjust
+    rules = clinic.vocabulary.care_rules
+    asked = {(rule, term): rules[rule] for rule in sorted(rules) for term in rules[rule].prevents}
+    reasons = {rule: _not_comparable(clinic, rule) for rule, _ in asked}
+    shared: dict[str, Any] = {"method": method, "follow_up_days": follow_up_days, "conf_level": conf_level}
+    found = {
+        (rule, term): exposure_effect(clinic, outcome=term, exposure=rule, adjust=covariates, **shared)
+        for rule, term in asked
+        if not reasons[rule]
+    }
+    frames = [
+        each.estimates.rename(columns={rule: "kept"}).assign(care_rule=rule, term=term)
+        for (rule, term), each in found.items()
+    ]
+    estimates = contract(stack(frames), ["care_rule", "term", "kept"])
+    arguments = {"adjust": [covariates] if isinstance(covariates, str) else [*covariates]} | shared
+    spec = _rules_spec(clinic, found, arguments) | {
+        "not_compared": {rule: why for rule, why in reasons.items() if why},
+    }
+    return Result(estimates, spec, lambda cell: _explain_rule(found, cell))
 
 
-def _is_number(clinic: Dataset, column: str, tables: tuple[str, ...]) -> bool:
-    known = {name for table in tables for name in clinic.columns(table)}
-    if column == PHASE and column not in known:
-        return False
-    frame = clinic.lazy(clinic.table_of(column, among=tables))
-    return frame.collect_schema()[column].is_numeric()
-
-
-def _units(clinic: Dataset, question: _Question) -> nw.LazyFrame[Any]:
-    """Return one row a unit: its ids, outcome, exposure and covariates, and why it is left out."""
-    counting, keys = question.counting, [*question.counting.unit]
-    tables = _TABLES[counting.per]
-    units = exposed_units(clinic, counting).select(*keys, "known", nw.col("asked").alias(_ASKED))
-    values = with_groups(
-        units.select(keys), clinic, (question.exposure, *question.texts), tables=tables
-    ).select(
-        *keys,
-        nw.col(question.exposure).alias(_EXPOSED),
-        *(nw.col(column).alias(question.names[column]) for column in question.texts),
-    )
-    for column in question.numbers:
-        table = clinic.table_of(column, among=tables)
-        key = str(table_schema(table).key)
-        number = nw.col(column).cast(nw.Float64).alias(question.names[column])
-        values = values.join(clinic.lazy(table).select(key, number), on=key, how="left")
-    found = hits(clinic, counting).select(*keys, "events")
-    units = units.join(values, on=keys, how="inner").join(found, on=keys, how="left")
-    return units.with_columns(
-        nw.when(nw.col("events").is_null()).then(nw.lit(0)).otherwise(nw.lit(1)).alias(_HIT),
-        _why(question).alias(_WHY),
-        _lacking(question).alias(_LACKS),
-    ).drop("known", "events")
-
-
-def _why(question: _Question) -> nw.Expr:
-    """Say why a unit is in no denominator; nothing where it is in one."""
+def _not_comparable(clinic: Dataset, rule: str) -> str:
+    """Say why a rule has nothing to compare; nothing where it has."""
+    if rule not in clinic.columns("sessions"):
+        return "not recorded"
+    answers = set(collect(clinic.lazy("sessions").select(rule).unique())[rule].dropna())
+    missing = {"yes": "never kept", "no": "never broken"}
     return (
-        nw.when(nw.col("known") == 0)
-        .then(nw.lit(_UNASKED))
-        .when(nw.col(_EXPOSED).is_in(_UNKNOWN))
-        .then(nw.lit(f"{question.exposure} not asked or not recorded"))
-        .otherwise(nw.lit(""))
+        "not recorded"
+        if not answers & {*missing}
+        else next((missing[a] for a in missing if a not in answers), "")
     )
 
 
-def _lacking(question: _Question) -> nw.Expr:
-    """Name the first number that keeps a unit from the adjusted estimates; nothing where it has all."""
-    lacking = nw.lit("")
-    for column in reversed(question.numbers):
-        missing = nw.col(question.names[column]).is_null()
-        lacking = nw.when(missing).then(nw.lit(f"{column} not recorded")).otherwise(lacking)
-    return lacking
-
-
-def _patterns(units: nw.LazyFrame[Any], question: _Question) -> pd.DataFrame:
-    """Return the units of the denominators, alike ones of a patient as one row with their number."""
-    keys = ["patient_id", _HIT, _EXPOSED, *question.names.values()]
-    counted = units.filter(nw.col(_WHY) == "").group_by(keys).agg(nw.len().alias(_NUMBER))
-    rows = collect(counted).sort_values(keys, ignore_index=True)
-    if rows[_EXPOSED].nunique() > _MANY:
-        msg = f"'{question.exposure}' has {rows[_EXPOSED].nunique()} values, at most {_MANY} are compared; group them first"
+def _explain_rule(found: Mapping[tuple[str, str], Result], cell: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the rows behind one rule's cell."""
+    chosen = [
+        key for key in found if cell.get("care_rule", key[0]) == key[0] and cell.get("term", key[1]) == key[1]
+    ]
+    if len(chosen) != 1:
+        msg = f"name one care_rule and one term; there are: {', '.join(' '.join(key) for key in found) or 'none'}"
         raise ValueError(msg)
-    return rows
+    rule = chosen[0][0]
+    kept = {rule: cell["kept"]} if "kept" in cell else {}
+    rest = {name: cell[name] for name in ("estimand",) if name in cell}
+    return found[chosen[0]].explain(**kept, **rest).rename(columns={rule: "kept"})
 
 
-def _left_out(units: nw.LazyFrame[Any]) -> pd.DataFrame:
-    """Return how many units each reason keeps from the denominators, by exposure, and of how many were asked."""
-    counted = collect(
-        units.group_by(_WHY, _LACKS, _EXPOSED).agg(nw.len().alias(_NUMBER), nw.col(_ASKED).sum())
+def _rules_spec(
+    clinic: Dataset, found: Mapping[tuple[str, str], Result], arguments: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what the effects of all rules have in common, from the first of them."""
+    shared = (
+        dict(next(iter(found.values())).spec) if found else {"population": {}, "rules": [], "references": []}
     )
-    return counted.sort_values([_WHY, _LACKS, _EXPOSED], ignore_index=True)
+    rules = [
+        "Of a care rule, kept is yes where the patient kept it: a rule that protects has a negative difference.",
+        *(rule for rule in shared["rules"] if "whose exposure" not in rule),
+    ]
+    names = {rule: entry.label for rule, entry in clinic.vocabulary.care_rules.items()}
+    return shared | {
+        "analysis": "care_rule_effects",
+        "title": "Side effects by care rule: crude and adjusted risk per session",
+        "arguments": arguments,
+        "cutoff": clinic.cutoff.isoformat(),
+        "rules": rules,
+        "primary": "adjusted_risk_difference",
+        "labels": labels(clinic, ["term"]) | {"care_rule": names},
+        "excluded": {" ".join(key): each.spec["excluded"] for key, each in found.items()},
+    }
 
 
 def _estimates(
-    crude: pd.DataFrame, adjusted: pd.DataFrame, left_out: pd.DataFrame, question: _Question
+    crude: pd.DataFrame, adjusted: pd.DataFrame, left_out: pd.DataFrame, question: Question
 ) -> pd.DataFrame:
     """Bring crude and adjusted estimates under one another; the units left out before them are missing too."""
     frames = [
@@ -288,42 +286,42 @@ def _estimates(
         for name, frame in (("crude", crude), ("adjusted", adjusted))
     ]
     stacked = pd.concat(frames, ignore_index=True)
-    gone = left_out[left_out[_WHY] != ""]
-    own = gone.groupby(_EXPOSED)[_NUMBER].sum()
+    gone = left_out[left_out[WHY] != ""]
+    own = gone.groupby(EXPOSED)[NUMBER].sum()
     risks = stacked["estimand"].str.endswith("_risk")
-    before = stacked["group"].map(own).fillna(0).where(risks, gone[_NUMBER].sum())
-    remark = _UNUSED if left_out[_ASKED].sum() == 0 else ""
+    before = stacked["group"].map(own).fillna(0).where(risks, gone[NUMBER].sum())
+    remark = _UNUSED if left_out[ASKED].sum() == 0 else ""
     stacked["n_missing"] += before
     stacked["unit"] = f"{question.counting.per}s"
     stacked["note"] = ["; ".join(filter(None, (str(note), remark))) for note in stacked["note"]]
     return contract(stacked.rename(columns={"group": question.exposure}), [question.exposure])
 
 
-def _explain(units: nw.LazyFrame[Any], question: _Question, cell: Mapping[str, Any]) -> pd.DataFrame:
+def _explain(units: nw.LazyFrame[Any], question: Question, cell: Mapping[str, Any]) -> pd.DataFrame:
     """Return one row a unit of the cell's exposure, with its covariates and whether it had the outcome."""
     if question.exposure in cell:
-        units = units.filter(nw.col(_EXPOSED) == cell[question.exposure])
+        units = units.filter(nw.col(EXPOSED) == cell[question.exposure])
     rows = collect(units).sort_values([*question.counting.unit], ignore_index=True)
-    why = rows[_WHY]
+    why = rows[WHY]
     if not str(cell.get("estimand", "")).startswith("crude"):
-        why = why.where(why != "", rows[_LACKS])
+        why = why.where(why != "", rows[LACKS])
     counted = why == ""
     named = {name: column for column, name in question.names.items()}
     flags = {
         "in_denominator": counted,
-        "in_numerator": counted & rows[_HIT].eq(1),
+        "in_numerator": counted & rows[HIT].eq(1),
         "excluded": why,
     }
-    kept = rows[[*question.counting.unit, _EXPOSED, *named]]
-    return kept.rename(columns={_EXPOSED: question.exposure} | named).assign(**flags)
+    kept = rows[[*question.counting.unit, EXPOSED, *named]]
+    return kept.rename(columns={EXPOSED: question.exposure} | named).assign(**flags)
 
 
 def _spec(
-    clinic: Dataset, question: _Question, arguments: dict[str, Any], left_out: pd.DataFrame
+    clinic: Dataset, question: Question, arguments: dict[str, Any], left_out: pd.DataFrame
 ) -> dict[str, Any]:
     counting, unit = question.counting, f"{question.counting.per}s"
-    reasons = left_out[_WHY].where(left_out[_WHY] != "", left_out[_LACKS])
-    excluded = left_out.groupby(reasons)[_NUMBER].sum()
+    reasons = left_out[WHY].where(left_out[WHY] != "", left_out[LACKS])
+    excluded = left_out.groupby(reasons)[NUMBER].sum()
     names = labels(clinic, [*counting.kind_column, question.exposure])
     outcome = arguments["outcome"]
     shown = next(
@@ -350,7 +348,7 @@ def _population(counting: Counting) -> str:
     return f"{population_of(counting)} where side effects were asked about and the exposure was recorded"
 
 
-def _rules(question: _Question) -> list[str]:
+def _rules(question: Question) -> list[str]:
     named = ", ".join(question.names)
     return [
         f"Treatment-emergent: from the first attended session to {question.counting.follow_up_days} days after the last one.",

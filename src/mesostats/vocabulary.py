@@ -121,8 +121,8 @@ def load_vocabulary(overlay: str | Path | None = None) -> Vocabulary:
     Raises
     ------
     VocabularyError
-        If the folder is not there, holds an unknown file, an entry is not well formed, an instrument names an
-        indication that is not there, or two adverse events share a name or synonym.
+        If the folder is not there, holds an unknown file, an entry is not well formed, an entry names an
+        indication or a side effect that is not there, or two adverse events share a name or synonym.
 
     Notes
     -----
@@ -148,19 +148,26 @@ def _load(folder: Traversable | None) -> Vocabulary:
         if is_open:
             open_names.add(name)
     vocabulary = Vocabulary(**tables, open=frozenset(open_names))  # type: ignore[arg-type]
-    _check_indications(vocabulary)
+    _check_codes(vocabulary)
     _check_names(vocabulary)
     return vocabulary
 
 
-def _check_indications(vocabulary: Vocabulary) -> None:
-    if "indications" in vocabulary.open:
-        return
-    for instrument in vocabulary.instruments.values():
-        for code in instrument.indications:
-            if code not in vocabulary.indications:
-                near = did_you_mean(code, vocabulary.indications)
-                msg = f"instruments.yaml, entry '{instrument.code}': '{code}' is not in the vocabulary indications{near}"
+def _check_codes(vocabulary: Vocabulary) -> None:
+    """Refuse a code of another vocabulary that is not there, unless that one is open."""
+    named = [
+        ("instruments", entry.code, "indications", entry.indications)
+        for entry in vocabulary.instruments.values()
+    ]
+    named += [
+        ("care_rules", rule.code, "adverse_events", rule.prevents) for rule in vocabulary.care_rules.values()
+    ]
+    for name, entry, other, codes in named:
+        known = getattr(vocabulary, other)
+        for code in codes:
+            if code not in known and other not in vocabulary.open:
+                near = did_you_mean(code, known)
+                msg = f"{name}.yaml, entry '{entry}': '{code}' is not in the vocabulary {other}{near}"
                 raise VocabularyError(msg)
 
 
