@@ -1,4 +1,4 @@
-"""How often `mesostats.signals` sees a lot or a practitioner that is like all others, and how often a bad lot.
+"""How often `mesostats.adverse_events.safety_signals` sees a lot or a practitioner that is like all others, and how often a bad lot.
 
 Clinics without a bad lot, with patients of unlike frailty and courses that side effects cut short: the share with any false
 signal must not exceed the stated rate. Clinics with one lot that causes infections in 22 % of its sessions, as in published
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, get_args
 import pandas as pd
 
 import mesostats as ms
-from mesostats.lot_comparisons import Against
-from mesostats.signals import signals
+from mesostats.adverse_events.lots import Against
+from mesostats.adverse_events.safety_signals import signals
 from mesostats.simulation import load_scenario
 
 if TYPE_CHECKING:

@@ -14,6 +14,13 @@ MODULES = {
     if path != SOURCE / "__init__.py"
 }
 ANALYSES = {"responders", "adverse_events", "dropout"}
+SIDE_EFFECTS = {
+    f"adverse_events.{name}"
+    for name in (
+        *("rates", "overview", "profile", "comparisons", "first_events", "repeated_events", "durations"),
+        *("onsets", "estimator_panel", "safety_signals", "exposure_effects"),
+    )
+}
 DISPLAY = {"layout", "tables", "plots"}
 SHELL = {"reporting", "pages", "handover", "cli"}
 
@@ -34,7 +41,7 @@ def part(module: str) -> str:
 
 def test_the_rules_see_the_modules() -> None:
     assert {part(module) for module in MODULES} >= ANALYSES | DISPLAY | SHELL
-    assert "results" in imports(SOURCE / "tables.py")
+    assert "results" in imports(MODULES["tables"])
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -50,6 +57,13 @@ def test_imports_go_one_way(module: str) -> None:
         assert used <= {"results", "layout"}
     if part(module) not in SHELL:
         assert not used & SHELL
+
+
+@pytest.mark.parametrize("module", sorted(SIDE_EFFECTS))
+def test_analyses_of_side_effects_share_reductions_not_each_other(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    used = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not used & {f"mesostats.{other}" for other in SIDE_EFFECTS - {module}}
 
 
 @pytest.mark.parametrize("module", MODULES)

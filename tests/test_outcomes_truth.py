@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from mesostats.adverse_events import adverse_event_rates
+from mesostats.adverse_events.rates import adverse_event_rates
 from mesostats.responders import response
 from mesostats.simulation import simulate
 from mesostats.simulation.scenario import load_scenario

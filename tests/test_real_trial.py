@@ -15,7 +15,7 @@ import pandas as pd
 import pyreadstat
 import pytest
 
-from mesostats.adverse_events import adverse_event_rates
+from mesostats.adverse_events.rates import adverse_event_rates
 from mesostats.dropout import retention
 from mesostats.mapping import read
 from mesostats.responders import response

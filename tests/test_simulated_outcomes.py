@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mesostats.adverse_events import adverse_event_rates
+from mesostats.adverse_events.rates import adverse_event_rates
 from mesostats.dataset import Dataset
 from mesostats.estimators import ClusterTotals, clustered_proportion, clustered_rate
 from mesostats.responders import response

@@ -20,7 +20,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mesostats import estimators
-    from mesostats.adverse_events import adverse_event_rates
+    from mesostats.adverse_events.comparisons import compare_adverse_events
+    from mesostats.adverse_events.durations import event_durations
+    from mesostats.adverse_events.estimator_panel import adverse_event_estimators
+    from mesostats.adverse_events.exposure_effects import care_rule_effects, exposure_effect
+    from mesostats.adverse_events.first_events import cumulative_incidence, time_to_first_event
+    from mesostats.adverse_events.onsets import onset_after_session
+    from mesostats.adverse_events.overview import adverse_event_overview
+    from mesostats.adverse_events.profile import adverse_event_profile
+    from mesostats.adverse_events.rates import adverse_event_rates
+    from mesostats.adverse_events.repeated_events import mean_cumulative_events
+    from mesostats.adverse_events.safety_signals import signals
     from mesostats.dataset import Dataset
     from mesostats.dropout import dropout_by_session, retention
     from mesostats.entries import ResponderRule
@@ -39,8 +49,8 @@ if TYPE_CHECKING:
     from mesostats.vocabulary import load_vocabulary
 
 _HOMES = {
-    "Dataset": "dataset",
     "DataError": "errors",
+    "Dataset": "dataset",
     "MappingError": "errors",
     "MesostatsError": "errors",
     "ResponderRule": "entries",
@@ -48,12 +58,22 @@ _HOMES = {
     "SchemaError": "errors",
     "ValidationReport": "validation",
     "VocabularyError": "errors",
-    "adverse_event_rates": "adverse_events",
+    "adverse_event_estimators": "adverse_events.estimator_panel",
+    "adverse_event_overview": "adverse_events.overview",
+    "adverse_event_profile": "adverse_events.profile",
+    "adverse_event_rates": "adverse_events.rates",
+    "care_rule_effects": "adverse_events.exposure_effects",
+    "compare_adverse_events": "adverse_events.comparisons",
     "course_states": "schedule",
+    "cumulative_incidence": "adverse_events.first_events",
     "draft": "mapping",
     "dropout_by_session": "dropout",
     "estimators": "",
+    "event_durations": "adverse_events.durations",
+    "exposure_effect": "adverse_events.exposure_effects",
     "load_vocabulary": "vocabulary",
+    "mean_cumulative_events": "adverse_events.repeated_events",
+    "onset_after_session": "adverse_events.onsets",
     "open_clinic": "handover",
     "plot": "plots",
     "read": "mapping",
@@ -61,8 +81,10 @@ _HOMES = {
     "response": "responders",
     "retention": "dropout",
     "session_states": "slots",
+    "signals": "adverse_events.safety_signals",
     "simulate": "simulation",
     "table": "tables",
+    "time_to_first_event": "adverse_events.first_events",
     "validate": "validation",
 }
 
@@ -76,12 +98,22 @@ __all__ = [
     "SchemaError",
     "ValidationReport",
     "VocabularyError",
+    "adverse_event_estimators",
+    "adverse_event_overview",
+    "adverse_event_profile",
     "adverse_event_rates",
+    "care_rule_effects",
+    "compare_adverse_events",
     "course_states",
+    "cumulative_incidence",
     "draft",
     "dropout_by_session",
     "estimators",
+    "event_durations",
+    "exposure_effect",
     "load_vocabulary",
+    "mean_cumulative_events",
+    "onset_after_session",
     "open_clinic",
     "plot",
     "read",
@@ -89,8 +121,10 @@ __all__ = [
     "response",
     "retention",
     "session_states",
+    "signals",
     "simulate",
     "table",
+    "time_to_first_event",
     "validate",
 ]
 

@@ -21,7 +21,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress
 
-from mesostats.adverse_events import adverse_event_rates
+from mesostats.adverse_events.rates import adverse_event_rates
 from mesostats.dropout import retention
 from mesostats.engine import collect
 from mesostats.errors import DataError, MesostatsError

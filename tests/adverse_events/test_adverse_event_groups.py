@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from counted_clinic import bounds, clinic, counts, tables
 
-from mesostats.adverse_events import adverse_event_rates
+from mesostats.adverse_events.rates import adverse_event_rates
 
 MONTH = 365.25 / 12
 PRODUCTS = pd.DataFrame(

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from counted_clinic import bounds, clinic, counts, tables
 
-from mesostats.adverse_events import adverse_event_rates
+from mesostats.adverse_events.rates import adverse_event_rates
 from mesostats.dataset import Dataset
 from mesostats.errors import DataError
 from mesostats.results import ESTIMATE_COLUMNS, Result

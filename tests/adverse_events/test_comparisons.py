@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from counted_clinic import clinic, tables
 
-from mesostats.comparisons import compare_adverse_events
+from mesostats.adverse_events.comparisons import compare_adverse_events
 from mesostats.dataset import Dataset
 
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from counted_clinic import bounds, clinic, counts, tables
 
-from mesostats.adverse_event_overview import CATEGORIES, adverse_event_overview
-from mesostats.adverse_event_profile import adverse_event_profile
+from mesostats.adverse_events.overview import CATEGORIES, adverse_event_overview
+from mesostats.adverse_events.profile import adverse_event_profile
 
 if TYPE_CHECKING:
     from mesostats.results import Result

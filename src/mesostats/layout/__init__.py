@@ -1,0 +1,85 @@
+"""How a result is laid out and worded for readers: what tables and plots have in common.
+
+All of it is read from the result itself. Codes get the labels of ``result.spec["labels"]`` (``{column: {code: label}}``),
+else they are made readable.
+"""
+
+from __future__ import annotations
+
+from mesostats.layout.arranging import (
+    Layout,
+    bounds,
+    by_columns,
+    counts_a_step,
+    in_reading_order,
+    is_curve,
+    kind_columns,
+    lay_out,
+    medians,
+    most_frequent,
+    shown,
+    starts_at,
+    tests,
+)
+from mesostats.layout.comparing import Comparison, comparison
+from mesostats.layout.watching import Watch, watch
+from mesostats.layout.wording import (
+    MISSING,
+    amount,
+    conf_level,
+    count,
+    days_between,
+    heading,
+    is_share,
+    label,
+    labels_of,
+    out_of,
+    out_of_with_share,
+    p_statement,
+    p_text,
+    percentage,
+    quantity,
+    readable,
+    span,
+    time_name,
+    with_interval,
+)
+
+__all__ = [
+    "MISSING",
+    "Comparison",
+    "Layout",
+    "Watch",
+    "amount",
+    "bounds",
+    "by_columns",
+    "comparison",
+    "conf_level",
+    "count",
+    "counts_a_step",
+    "days_between",
+    "heading",
+    "in_reading_order",
+    "is_curve",
+    "is_share",
+    "kind_columns",
+    "label",
+    "labels_of",
+    "lay_out",
+    "medians",
+    "most_frequent",
+    "out_of",
+    "out_of_with_share",
+    "p_statement",
+    "p_text",
+    "percentage",
+    "quantity",
+    "readable",
+    "shown",
+    "span",
+    "starts_at",
+    "tests",
+    "time_name",
+    "watch",
+    "with_interval",
+]

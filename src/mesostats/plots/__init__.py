@@ -1,0 +1,159 @@
+"""Plots: a `Result` in, the `matplotlib.axes.Axes` out. They compute nothing and draw on one figure only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from matplotlib import pyplot as plt
+
+from mesostats.layout import comparison, is_curve, lay_out, shown
+from mesostats.plots.comparisons import (
+    butterfly,
+    butterfly_groups,
+    butterfly_size,
+    comparison_size,
+    dots,
+    ratios,
+)
+from mesostats.plots.curves import curve_size, curves
+from mesostats.plots.exposures import exposure_forest, exposure_size
+from mesostats.plots.forests import forest, forest_size
+from mesostats.plots.marks import finish, nothing
+from mesostats.plots.severities import severity_bars, severity_size
+from mesostats.plots.steps import bars_by_days, points_by_session, step_size
+from mesostats.plots.watching import evidence, evidence_size, funnel, funnel_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.axes import Axes
+
+    from mesostats.results import Result
+
+__all__ = ["plot"]
+
+_MOST_ROWS: Final = 30
+
+
+class _Picture(NamedTuple):
+    """How a picture is drawn, and how large it is in inches; both get the result and how many rows to show at most."""
+
+    draw: Callable[[Axes, Result, int], None]
+    size: Callable[[Result, int], tuple[float, float]]
+
+
+_FOREST: Final = _Picture(forest, forest_size)
+_DOTS: Final = _Picture(dots, comparison_size)
+_RATIOS: Final = _Picture(ratios, comparison_size)
+_BUTTERFLY: Final = _Picture(butterfly, butterfly_size)
+_CURVE: Final = _Picture(curves, curve_size)
+_POINTS: Final = _Picture(points_by_session, step_size)
+_BARS: Final = _Picture(bars_by_days, step_size)
+_SEVERITY: Final = _Picture(severity_bars, severity_size)
+_FUNNEL: Final = _Picture(funnel, funnel_size)
+_EVIDENCE: Final = _Picture(evidence, evidence_size)
+_EXPOSURE: Final = _Picture(exposure_forest, exposure_size)
+
+
+def plot(result: Result, *, ax: Axes | None = None, kind: str | None = None, most: int | None = None) -> Axes:
+    """Plot a result.
+
+    Parameters
+    ----------
+    result
+        What an analysis returned.
+    ax
+        Where to draw; by default on a new figure. A picture of several panels parts its place; the first panel is returned.
+    kind
+        Which picture, where a result can be drawn as several: of a comparison ``dots`` (each group's share, and
+        differences), ``ratios`` or, for two groups, ``butterfly``; of side effects by two groups ``forest`` or
+        ``butterfly``; of signals ``funnel`` or ``evidence`` (observed against expected). If not given, the first that suits.
+    most
+        How many rows are drawn, those with the most events; 30 if not given. The picture says how many are left out.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Points with intervals, a row a group; a curve with its interval and the numbers at risk, where the result has
+        times; points a session, where it has several estimands at each. Rates are per 100. Colours are safe for
+        colour-blind eyes, and markers, line styles and hatches tell the same.
+
+    Raises
+    ------
+    ValueError
+        If the result cannot be drawn as that `kind`, or `most` is below 1.
+
+    References
+    ----------
+    Amit O, Heiberger RM, Lane PW (2008). Graphical approaches to the analysis of safety data from clinical trials.
+    doi:10.1002/pst.254
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from matplotlib.figure import Figure
+    >>> from mesostats.results import Result, contract
+    >>> row = {"arm": ["A"], "estimand": ["response"], "estimate": [0.625], "numerator": [35], "denominator": [56]}
+    >>> spec = {"analysis": "response", "title": "Who responded?", "cutoff": "2025-06-30"}
+    >>> result = Result(contract(pd.DataFrame(row), ["arm"]), spec, lambda cell: pd.DataFrame())
+    >>> axes = plot(result, ax=Figure().subplots())
+    >>> axes.get_yticklabels()[0].get_text()
+    'A'
+    """
+    if most is not None and most < 1:
+        msg = f"most == {most}, must be 1 or more: it is how many rows are drawn"
+        raise ValueError(msg)
+    rows = most or _MOST_ROWS
+    picture = _chosen(result, kind)
+    if ax is None:
+        _, ax = plt.subplots(figsize=picture.size(result, rows) if picture else None, layout="constrained")
+    if picture:
+        picture.draw(ax, result, rows)
+    else:
+        nothing(ax)
+    finish(ax, result.spec["title"])
+    return ax
+
+
+def _chosen(result: Result, kind: str | None) -> _Picture | None:
+    """Return the picture that was asked for, or the first that suits; none of a result without estimates."""
+    if shown(result).empty:
+        return None
+    known = _pictures(result)
+    if kind is not None and kind not in known:
+        names = ", ".join(f"'{name}'" for name in known)
+        msg = f"this result of {result.spec['analysis']} cannot be drawn as '{kind}'; it can be drawn as {names}"
+        raise ValueError(msg)
+    return known[kind] if kind is not None else next(iter(known.values()))
+
+
+def _pictures(result: Result) -> dict[str, _Picture]:
+    """Return the pictures that suit what a result holds, the best first."""
+    analysis = result.spec["analysis"]
+    if analysis == "compare_adverse_events":
+        found = {"dots": _DOTS}
+        measures = comparison(result).measures
+        found |= {"ratios": _RATIOS} if "risk_ratio" in measures else {}
+        return found | ({"butterfly": _BUTTERFLY} if butterfly_groups(result) else {})
+    if analysis == "signals":
+        return _of_signals(result)
+    if analysis == "adverse_event_profile":
+        return {"severities": _SEVERITY}
+    if analysis == "exposure_effect":
+        return {"forest": _EXPOSURE}
+    if analysis == "onset_after_session":
+        return {"bars": _BARS}
+    layout = lay_out(result)
+    if layout.steps:
+        return {"curve": _CURVE} if is_curve(layout) else {"points": _POINTS}
+    mirrored = analysis == "adverse_event_rates" and butterfly_groups(result)
+    return {"forest": _FOREST} | ({"butterfly": _BUTTERFLY} if mirrored else {})
+
+
+def _of_signals(result: Result) -> dict[str, _Picture]:
+    """Return the pictures of signals: the funnel first where it is one of all that was watched."""
+    funnels = len(result.spec.get("funnel", {}))
+    if not funnels:
+        return {"evidence": _EVIDENCE}
+    both = {"funnel": _FUNNEL, "evidence": _EVIDENCE}
+    return both if funnels == 1 else dict(reversed(both.items()))

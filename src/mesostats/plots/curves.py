@@ -1,0 +1,238 @@
+"""Curves over time, with the numbers at risk beneath; competing ends beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
+from mesostats.layout import (
+    conf_level,
+    is_share,
+    kind_columns,
+    label,
+    labels_of,
+    lay_out,
+    most_frequent,
+    p_statement,
+    quantity,
+    starts_at,
+    tests,
+    time_name,
+)
+from mesostats.plots.marks import NEUTRAL, Series, beside, key_above, nothing, scaled, series_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from mesostats.results import Result
+
+_MOST_BANDS: Final = 3
+_MOST_CURVES: Final = 8
+_MOST_TESTS: Final = 4
+_AT_RISK: Final = 6
+_LINE_POINTS: Final = 11
+_ROOM: Final = 1.12
+_HEADROOM: Final = 1.25  # with the name of the panel above the curves
+_FULL: Final = 102.0
+_LEAST: Final = 2.0  # per cent: a curve of hardly any events does not fill the picture
+
+
+def curve_size(result: Result, _most: int) -> tuple[float, float]:
+    """Return width and height in inches."""
+    blocks = len(result.estimates[result.groups].drop_duplicates()) if result.groups else 1
+    sides = result.estimates["estimand"].str.startswith("cumulative_incidence_").any() and blocks > 1
+    return (10.5 if sides else 8.5), 4.4 + 0.2 * min(blocks, _MOST_CURVES)
+
+
+def curves(ax: Axes, result: Result, _most: int) -> None:
+    """Draw a step curve a group, its interval where few groups leave room, and the numbers at risk beneath."""
+    layout = lay_out(result)
+    frame = layout.frame[layout.frame["time"].notna()]
+    if frame.empty:
+        nothing(ax)
+        return
+    names = list(dict.fromkeys(frame["estimand"]))
+    frame, left_out = _limited(frame, result, names[0])
+    main, *sides = _panels(
+        ax, len(names) - 1, groups=len(frame[layout.sections].drop_duplicates()) if layout.sections else 1
+    )
+    shown = list(series_of(result, scaled(frame[frame["estimand"].eq(names[0])]), layout.sections))
+    for each in shown:
+        _curve(main, each, bands=len(shown) <= _MOST_BANDS, start=starts_at(names[0]))
+    for place, estimand in enumerate(names[1:]):
+        ends = list(series_of(result, scaled(frame[frame["estimand"].eq(estimand)]), layout.sections))
+        if sides:
+            _side(sides[place], ends, f"{label(result, 'estimand', estimand)}, %")
+        else:
+            _thin(main, ends[0], label(result, "estimand", estimand), place)
+    _scales(main, result, shown, names[0])
+    _numbers_at_risk(main, shown, left_out)
+    for panel in (main, *sides):
+        panel.set_xlim(main.get_xlim())
+        panel.set_xlabel(time_name(result), fontsize="small", labelpad=1)
+    _quote_tests(main, result, frame, starts_at(names[0]))
+    if len(shown) > 1 or len(names) > 1:
+        _rename_alone(main, shown, label(result, "estimand", names[0]))
+        key_above(main)
+
+
+def _limited(frame: pd.DataFrame, result: Result, estimand: str) -> tuple[pd.DataFrame, str]:
+    """Keep the curves that one picture can hold; return them and what to say of the others."""
+    kinds = kind_columns(result)
+    groups = [name for name in result.groups if name not in kinds]
+    own = frame[frame["estimand"].eq(estimand)]
+    keys, most = groups, _MOST_CURVES
+    if kinds:
+        keys, most = (
+            kinds,
+            max(1, _MOST_CURVES // max(1, len(own[groups].drop_duplicates()) if groups else 1)),
+        )
+    if not keys:
+        return frame, ""
+    sizes = own if kinds else own.assign(numerator=own["denominator"].where(~own.duplicated(keys), 0))
+    kept, left_out = most_frequent(sizes, keys, most)
+    if not left_out:
+        return frame, ""
+    chosen = pd.MultiIndex.from_frame(frame[keys]).isin(pd.MultiIndex.from_frame(kept[keys]))
+    what = "kinds of event" if kinds else "groups"
+    which = "most frequent" if kinds else "largest"
+    number = len(kept[keys].drop_duplicates())
+    return frame[chosen], f"the {number} {which} of {number + left_out} {what}; the others in the table"
+
+
+def _panels(ax: Axes, ends: int, *, groups: int) -> list[Axes]:
+    """Return the main panel, and one for each competing end where several groups fill the main one."""
+    return beside(ax, [2.2] + [1.0] * ends, share_rows=False) if ends and groups > 1 else [ax]
+
+
+def _curve(ax: Axes, each: Series, *, bands: bool, start: float | None) -> None:
+    rows = _from_start(each.rows, start)
+    look = each.look
+    ax.step(
+        rows["time"], rows["estimate"], where="post", color=look.color, linestyle=look.line, label=each.name
+    )
+    if bands:
+        ax.fill_between(
+            rows["time"],
+            rows["conf_low"],
+            rows["conf_high"],
+            step="post",
+            color=look.color,
+            alpha=0.15,
+            linewidth=0,
+        )
+
+
+def _from_start(rows: pd.DataFrame, start: float | None) -> pd.DataFrame:
+    """Begin a curve at time 0: all free of it, or nobody had it."""
+    if start is None or rows["time"].min() <= 0:
+        return rows
+    value = start * quantity(rows["estimand"].iloc[0]).factor
+    first = {"time": [0.0], "estimate": [value], "conf_low": [value], "conf_high": [value]}
+    return pd.concat([pd.DataFrame(first), rows], ignore_index=True)
+
+
+def _side(ax: Axes, ends: list[Series], name: str) -> None:
+    """Draw a competing end of each group."""
+    for each in ends:
+        _curve(ax, each, bands=False, start=0.0)
+    ax.text(0.03, 0.98, name, transform=ax.transAxes, va="top", fontsize="small")
+    highest = float(np.nan_to_num(max(each.rows["estimate"].max() for each in ends)))
+    ax.set_ylim(0, max(_HEADROOM * highest, _LEAST))
+    ax.tick_params(labelsize="small")
+    ax.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+    ax.grid(axis="y", color=NEUTRAL)
+    ax.set_axisbelow(True)
+
+
+def _thin(ax: Axes, end: Series, name: str, place: int) -> None:
+    """Draw a competing end of the only group as a thin line."""
+    rows = _from_start(end.rows, 0.0)
+    style = (":", "-.")[place % 2]
+    ax.step(
+        rows["time"], rows["estimate"], where="post", color="0.4", linewidth=1.0, linestyle=style, label=name
+    )
+
+
+def _rename_alone(ax: Axes, shown: list[Series], name: str) -> None:
+    """Call the only curve by what it shows, since the others are of other things."""
+    if len(shown) == 1:
+        ax.lines[0].set_label(name)
+
+
+def _scales(ax: Axes, result: Result, shown: list[Series], estimand: str) -> None:
+    rows = pd.concat([each.rows for each in shown])
+    limits = ["estimate", "conf_high"] if len(shown) <= _MOST_BANDS else ["estimate"]
+    drawn = [float(np.nanmax(line.get_ydata())) for line in ax.lines if np.isfinite(line.get_ydata()).any()]
+    highest = max([float(np.nan_to_num(rows[limits].max().max())), *drawn])
+    falling = starts_at(estimand) != 0.0
+    top = (
+        _FULL
+        if falling and is_share(estimand)
+        else max(highest * _ROOM, _LEAST if is_share(estimand) else 0.1)
+    )
+    ax.set_ylim(0, min(top, _FULL) if is_share(estimand) else top)
+    ax.set_xlim(left=0)
+    ax.xaxis.set_major_locator(MaxNLocator(_AT_RISK, integer=True))
+    ax.grid(axis="y", color=NEUTRAL)
+    ax.set_axisbelow(True)
+    level = conf_level(result)
+    band = f"\n(band: {level} interval)" if len(shown) <= _MOST_BANDS else "\n(intervals: see the table)"
+    name, unit = label(result, "estimand", estimand), rows["unit"].dropna().iloc[0]
+    measure = f"{name}, % of {unit}" if is_share(estimand) else name
+    ax.set_ylabel(measure + (band if level else ""), fontsize="small")
+
+
+def _numbers_at_risk(ax: Axes, series: list[Series], left_out: str) -> None:
+    """Write beneath the axis how many are at risk just before each tick."""
+    low, high = ax.get_xlim()
+    ticks = [tick for tick in ax.get_xticks() if low <= tick <= high]
+    look: dict[str, Any] = {
+        "xycoords": ax.get_xaxis_transform(),
+        "textcoords": "offset points",
+        "fontsize": "x-small",
+        "va": "top",
+        "annotation_clip": False,
+    }
+    ax.annotate("At risk ", (low, 0), xytext=(-10, -34), ha="right", **look)
+    drop = -34
+    for line, each in enumerate(series):
+        drop = -34 - _LINE_POINTS * (line + (len(series) > 1))
+        if len(series) > 1:
+            ax.annotate(f"{each.name} ", (low, 0), xytext=(-10, drop), ha="right", **look)
+        for tick in ticks:
+            ax.annotate(f"{_at_risk(each.rows, tick):,.0f}", (tick, 0), xytext=(0, drop), ha="center", **look)
+    if left_out:
+        ax.annotate(
+            left_out, (low, 0), xytext=(0, drop - 1.5 * _LINE_POINTS), ha="left", style="italic", **look
+        )
+
+
+def _at_risk(rows: pd.DataFrame, time: float) -> float:
+    """Return how many are at risk just before a time: those of the next time that the result holds."""
+    later = rows[rows["time"] >= time].sort_values("time")
+    return 0.0 if later.empty else float(later["denominator"].iloc[0])
+
+
+def _quote_tests(ax: Axes, result: Result, frame: pd.DataFrame, start: float | None) -> None:
+    """Quote the tests across groups in the corner that curves leave free."""
+    found, kinds = tests(result), kind_columns(result)
+    if kinds:
+        found = found[found[kinds[0]].isin(frame[kinds[0]])]
+    lines = []
+    for _, row in found.head(_MOST_TESTS).iterrows():
+        name = label(result, "estimand", row["estimand"]) + (
+            f", {labels_of(result, kinds, row)}" if kinds else ""
+        )
+        lines.append(
+            f"{name}: {p_statement(row['p_value'])}" if pd.notna(row["p_value"]) else f"{name}: {row['note']}"
+        )
+    if lines:
+        top = start == 1.0
+        place: dict[str, Any] = {"x": 0.985, "y": 0.97 if top else 0.03, "va": "top" if top else "bottom"}
+        background = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 2.0}
+        place |= {"ha": "right", "transform": ax.transAxes, "fontsize": "small", "bbox": background}
+        ax.text(s="\n".join(lines), **place)

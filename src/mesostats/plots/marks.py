@@ -1,0 +1,224 @@
+"""What all pictures have in common: colours, markers and lines, panels side by side, keys and intervals."""
+
+from __future__ import annotations
+
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from mesostats.layout import conf_level, is_share, label, labels_of, out_of, quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from matplotlib.axes import Axes
+
+    from mesostats.results import Result
+
+LABEL_WIDTH: Final = 32
+"""Names of rows are broken at so many letters."""
+ROW_INCHES: Final = 0.34
+"""How high a row of a picture is."""
+GREY: Final = "0.35"
+"""The colour of what others are held against."""
+NEUTRAL: Final = "0.9"
+"""The colour of grid lines."""
+
+_MARKERS: Final = "osD^vPX*"
+_LINES: Final[list[Any]] = ["-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 3))]
+_MOST_COUNTS: Final = 3
+_LETTER_POINTS: Final = 5.4
+_KEY_LETTERS: Final = 105
+_KEY_POINTS: Final = 15
+_TITLE_WIDTH: Final = 80
+
+
+class Look(NamedTuple):
+    """How one set of marks looks."""
+
+    color: Any
+    marker: str
+    line: Any
+
+
+class Series(NamedTuple):
+    """One set of marks: what it is called, its rows, and how it looks."""
+
+    name: str
+    rows: pd.DataFrame
+    look: Look
+
+
+def looks(number: int) -> list[Look]:
+    """Return so many looks that differ in colour, marker and line, safe for colour-blind eyes."""
+    colors = sns.color_palette("colorblind", number)
+    return [
+        Look(colors[place], _MARKERS[place % len(_MARKERS)], _LINES[place % len(_LINES)])
+        for place in range(number)
+    ]
+
+
+def series_of(result: Result, frame: pd.DataFrame, columns: list[str]) -> Iterator[Series]:
+    """Give each set of marks its name and look."""
+    blocks = list(frame.groupby(columns, sort=False, dropna=False)) if columns else [((), frame)]
+    for (_, rows), look in zip(blocks, looks(len(blocks)), strict=True):
+        yield Series(labels_of(result, columns, rows.iloc[0]), rows, look)
+
+
+def scaled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the estimates on the axis' scale: shares in per cent, rates per hundred."""
+    factor = frame["estimand"].map(lambda name: quantity(name).factor).astype(float)
+    return frame.assign(**{name: frame[name] * factor for name in ("estimate", "conf_low", "conf_high")})
+
+
+def value_label(frame: pd.DataFrame, result: Result, *, interval: bool = True) -> str:
+    """Return what the axis of values shows: the share of which units, or the name of the rate and its unit."""
+    units = " and ".join(unit for unit in frame["unit"].unique() if unit and unit != "patient-days")
+    first = frame["estimand"].iloc[0]
+    if frame["estimand"].map(is_share).all():
+        measure = f"% of {units}"
+    else:
+        measure = f"{label(result, 'estimand', first)} {quantity(first, units).heading}"
+    level = conf_level(result)
+    return f"{measure} (with {level} interval)" if level and interval else measure
+
+
+def beside(
+    ax: Axes, ratios: Sequence[float], *, share_rows: bool = True, share_values: bool = False
+) -> list[Axes]:
+    """Part the place of some axes into panels side by side.
+
+    Parameters
+    ----------
+    ax
+        The axes, which become the first panel.
+    ratios
+        The widths of the panels.
+    share_rows, share_values
+        Whether they share the vertical axis, and the horizontal one.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+    """
+    figure, spec = ax.figure, ax.get_subplotspec()
+    more: dict[str, Any] = {"sharey": ax} if share_rows else {}
+    more |= {"sharex": ax} if share_values else {}
+    if spec is not None:
+        grid = spec.subgridspec(1, len(ratios), width_ratios=ratios, wspace=0.06)
+        ax.set_subplotspec(grid[0])
+        others = [figure.add_subplot(grid[place], **more) for place in range(1, len(ratios))]
+    else:
+        whole = ax.get_position()
+        widths = np.array(ratios) / sum(ratios) * whole.width
+        lefts = whole.x0 + np.concatenate([[0.0], np.cumsum(widths)[:-1]])
+        ax.set_position((lefts[0], whole.y0, 0.94 * widths[0], whole.height))
+        others = [
+            figure.add_axes((left, whole.y0, 0.94 * width, whole.height), **more)
+            for left, width in zip(lefts[1:], widths[1:], strict=True)
+        ]
+    for each in others:
+        each.spines[["top", "right"]].set_visible(False)
+        if share_rows:
+            each.tick_params(labelleft=False, left=False)
+            each.spines["left"].set_visible(False)
+    return [ax, *others]
+
+
+def key_above(ax: Axes, *, title: str | None = None) -> None:
+    """Put the key between the title and the axes, in as many lines as it needs."""
+    handles, names = ax.get_legend_handles_labels()
+    key = ax.legend(
+        handles,
+        names,
+        frameon=False,
+        fontsize="small",
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        borderaxespad=0.2,
+        ncols=_key_columns(names),
+        title=title,
+        title_fontsize="small",
+        alignment="left",
+    )
+    key.set_in_layout(False)  # it may be wider than the first of several panels
+
+
+def _key_columns(names: Sequence[str]) -> int:
+    """Return how many columns a key has room for."""
+    widest = max((len(name) for name in names), default=0) + 6
+    return max(1, min(len(names), _KEY_LETTERS // widest))
+
+
+def finish(ax: Axes, title: str) -> None:
+    """Write the title, above the key where there is one."""
+    key = ax.get_legend()
+    lines = 0.0
+    if key is not None:
+        names = [text.get_text() for text in key.get_texts()]
+        lines = np.ceil(len(names) / _key_columns(names)) + bool(key.get_title().get_text())
+    text = fill(title, _TITLE_WIDTH)
+    ax.set_title(text, loc="left", fontsize="medium", fontweight="bold", pad=16 + _KEY_POINTS * lines)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def nothing(ax: Axes) -> None:
+    """Say that there is nothing to draw."""
+    ax.text(0.5, 0.5, "nothing to show", transform=ax.transAxes, ha="center", va="center", color="0.4")
+    ax.set_axis_off()
+
+
+def rows_named(ax: Axes, names: Sequence[str], *, width: int = LABEL_WIDTH) -> None:
+    """Name the rows from the top downwards."""
+    ax.set_yticks(range(len(names)), [fill(name, width) for name in names], fontsize="small")
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.set_axisbelow(True)
+
+
+def rows_parted(*panels: Axes) -> None:
+    """Draw lines between the rows, so that marks of several series keep to theirs."""
+    for ax in panels:
+        low, high = sorted(ax.get_ylim())
+        places = np.arange(np.ceil(low) + 0.5, high)
+        ax.hlines(places, 0, 1, transform=ax.get_yaxis_transform(), color=NEUTRAL, linewidth=0.8, zorder=0)
+
+
+def shifts(number: int, spread: float = 0.6) -> list[float]:
+    """Return how far the series of a row stand from its middle."""
+    return list(np.linspace(-spread / 2, spread / 2, number)) if number > 1 else [0.0] * number
+
+
+def points(
+    ax: Axes, rows: pd.DataFrame, places: Any, look: Look, *, name: str = "", zero: float = 0.0
+) -> None:
+    """Draw points with horizontal intervals; say where there is none."""
+    if rows.empty:
+        return
+    places = pd.Series(np.asarray(places, dtype=float), rows.index)
+    ax.hlines(places, rows["conf_low"], rows["conf_high"], color=look.color, linewidth=1.6)
+    marks: dict[str, Any] = {"linestyle": "none", "marker": look.marker, "color": look.color}
+    ax.plot(rows["estimate"], places, label=name or None, clip_on=False, zorder=3, **marks)
+    for place in places[rows["estimate"].isna()]:
+        ax.text(zero, place, " not estimable", va="center", fontsize="x-small", color="0.4")
+
+
+def counts_at_right(ax: Axes, series: list[Series], row_of: pd.Series[Any]) -> None:
+    """Write n/N at the right, a column a series in its colour; of many series none."""
+    if len(series) > _MOST_COUNTS:
+        return
+    offset = 6.0
+    for each in series:
+        color = each.look.color if len(series) > 1 else "0.3"
+        head = f"n/N, {each.name.lower()}" if len(series) > 1 else "n/N"
+        texts = [out_of(row) for _, row in each.rows.iterrows()]
+        look: dict[str, Any] = {"textcoords": "offset points", "color": color, "annotation_clip": False}
+        ax.annotate(
+            head, (1, 1), (offset, 2), xycoords="axes fraction", va="bottom", fontsize="x-small", **look
+        )
+        for place, text in zip(row_of[each.rows.index], texts, strict=True):
+            across = ax.get_yaxis_transform()
+            ax.annotate(text, (1, place), (offset, 0), xycoords=across, va="center", fontsize="small", **look)
+        offset += _LETTER_POINTS * max(len(head) * 0.85, *map(len, texts)) + 8

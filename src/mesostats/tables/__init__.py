@@ -1,0 +1,89 @@
+"""Display tables: a `Result` in, a `great_tables.GT` out. Numbers are rounded for display, never before."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from mesostats.layout import shown
+from mesostats.tables.comparisons import comparison_sheet
+from mesostats.tables.exposures import exposure_sheet
+from mesostats.tables.general import general_sheet
+from mesostats.tables.notes import cutoff_line
+from mesostats.tables.profiles import profile_sheet
+from mesostats.tables.sheet import Sheet, displayed
+from mesostats.tables.watching import watching_sheet
+
+if TYPE_CHECKING:
+    from great_tables import GT
+
+    from mesostats.results import Result
+
+__all__ = ["table"]
+
+_MOST_ROWS: Final = 60
+_SHEETS: Final = {
+    "compare_adverse_events": comparison_sheet,
+    "adverse_event_profile": profile_sheet,
+    "exposure_effect": exposure_sheet,
+}
+
+
+def table(result: Result, *, title: str | None = None, most: int | None = None) -> GT:
+    """Make the display table of a result.
+
+    Parameters
+    ----------
+    result
+        What an analysis returned.
+    title
+        Heads the table; the result's own title by default.
+    most
+        How many kinds of event (or rows of a long list) are shown, those with the most events; of signals those with the
+        strongest evidence. 60, of signals 20, if not given. The table says how many are left out.
+
+    Returns
+    -------
+    great_tables.GT
+        n/N, estimate and interval a group; comparisons beside the groups compared; severities, signals and estimators each in
+        the form that reports give them. Notes as footnotes; method, population and data cut beneath. What could not be
+        estimated is a dash with its footnote. Rates are shown per 100. A long curve shows a dozen of its times, and says so.
+
+    Raises
+    ------
+    ValueError
+        If `most` is below 1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mesostats.results import Result, contract
+    >>> row = {"arm": ["A"], "estimand": ["response"], "estimate": [0.625], "numerator": [35], "denominator": [56]}
+    >>> spec = {"analysis": "response", "title": "Who responded?", "cutoff": "2025-06-30"}
+    >>> result = Result(contract(pd.DataFrame(row), ["arm"]), spec, lambda cell: pd.DataFrame())
+    >>> "35/56" in table(result).as_raw_html()
+    True
+    """
+    if most is not None and most < 1:
+        msg = f"most == {most}, must be 1 or more: it is how many rows are shown"
+        raise ValueError(msg)
+    identity = _identity(result, title, most)
+    return displayed(_sheet(result, most), title=title or result.spec["title"], identity=identity)
+
+
+def _sheet(result: Result, most: int | None) -> Sheet:
+    if shown(result).empty:
+        return Sheet(
+            pd.DataFrame({"_stub": ["nothing to show"]}), {"_stub": ""}, [], sources=[cutoff_line(result)]
+        )
+    if result.spec["analysis"] == "signals":
+        return watching_sheet(result, most)
+    return _SHEETS.get(result.spec["analysis"], general_sheet)(result, most or _MOST_ROWS)
+
+
+def _identity(result: Result, title: str | None, most: int | None) -> str:
+    """Return an HTML id that is the same for the same table: great_tables' own is drawn at random."""
+    content = f"{title}{most}{result.spec['title']}{result.estimates.to_csv()}"
+    return "table-" + hashlib.sha256(content.encode()).hexdigest()[:12]
