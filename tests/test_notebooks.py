@@ -44,7 +44,7 @@ def test_there_are_four() -> None:
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_notebook_is_thin_and_without_outputs(name: str) -> None:
     found = cells(name, "code")
-    assert len(found) <= 12
+    assert len(found) <= 24
     assert all(len("".join(cell["source"]).splitlines()) <= 5 for cell in found)
     assert all(not cell["outputs"] and cell["execution_count"] is None for cell in found)
     forbidden = (ast.FunctionDef, ast.ClassDef, ast.For, ast.While, ast.Lambda, ast.ListComp)

@@ -327,11 +327,13 @@ def _family(compared: pd.DataFrame, counting: Counting) -> pd.Series[Any]:
 
 
 def _spec(clinic: Dataset, counting: Counting, arguments: dict[str, Any]) -> dict[str, Any]:
-    question, reference = question_of(counting), arguments["reference"]
+    question = question_of(counting)
     family = (
         "all kinds of event of one comparison and measure" if counting.kind_column else "all groups compared"
     )
     spec = count_spec(clinic, counting)
+    names = spec["labels"].get(counting.by[0], {})
+    reference = names.get(arguments["reference"], arguments["reference"])
     pooled = f", pooled over strata of {', '.join(arguments['strata'])}" if arguments["strata"] else ""
     return spec | {
         "analysis": "compare_adverse_events",
