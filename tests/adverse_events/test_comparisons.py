@@ -127,7 +127,7 @@ def test_patients_in_both_groups_are_told() -> None:
     # P1 has a course in each arm (see counted_clinic).
     found = compare_adverse_events(clinic(), group="arm", reference="B", of="any").estimates
     row = found.query("arm == 'A' and estimand == 'risk_difference'").iloc[0]
-    assert "1 patients are in both groups" in row["note"]
+    assert "patients in both groups: 1" in row["note"]
 
 
 def test_adjusted_p_values_are_of_all_kinds_of_one_comparison() -> None:

@@ -121,7 +121,7 @@ def test_result_follows_the_contract() -> None:
     assert found.spec["arguments"]["adjust"] == ["technique"]
     assert "Adjusted for technique." in found.spec["rules"]
     assert any("unmeasured confounding is not excluded" in rule for rule in found.spec["rules"])
-    assert found.spec["title"].startswith("Bruising by avoided_nsaid")
+    assert found.spec["title"].startswith("Bruising by avoiding aspirin")
     assert found.cell(avoided_nsaid="yes", estimand="adjusted_risk_difference")["note"] != ""
 
 

@@ -20,13 +20,13 @@ size <- table(patients$arm)
 stopifnot(nrow(patients) == 254, nrow(events) == 1126)
 
 # Patients with at least one event of each term and of each body system, and Fisher's test against placebo.
-tests <- do.call(rbind, lapply(c(term = "AEDECOD", body_system = "AEBODSYS"), function(column) {
+tests <- do.call(rbind, lapply(c(term = "AEDECOD", term_class = "AEBODSYS"), function(column) {
   do.call(rbind, lapply(sort(unique(as.character(events[[column]]))), function(kind) {
     having <- function(arm) length(unique(events$USUBJID[events[[column]] == kind & events$arm == arm]))
     do.call(rbind, lapply(c("low_dose", "high_dose"), function(arm) {
       y <- having(arm); y0 <- having("placebo"); n <- size[[arm]]; n0 <- size[["placebo"]]
       p <- if (y + y0 > 0) fisher.test(matrix(c(y, n - y, y0, n0 - y0), 2))$p.value else NA
-      data.frame(of = names(which(c(term = "AEDECOD", body_system = "AEBODSYS") == column)), kind = kind, arm = arm,
+      data.frame(of = names(which(c(term = "AEDECOD", term_class = "AEBODSYS") == column)), kind = kind, arm = arm,
                  patients = y, n = n, placebo_patients = y0, placebo_n = n0, fisher_p = p)
     }))
   }))

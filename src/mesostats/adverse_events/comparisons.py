@@ -242,7 +242,7 @@ def _compare(pair: _Pair, conf_level: float) -> pd.DataFrame:
     rows = pair.rows(pair.counts, pair.group)
     names = pair.counts.keys()
     shared = pair.in_both()
-    remarks = [pair.counts.remark(), f"{shared} patients are in both groups" if shared else ""]
+    remarks = [pair.counts.remark(), f"patients in both groups: {shared}" if shared else ""]
     frames = [
         found.reset_index(drop=True).assign(
             **{column: values.loc[rows.index].to_numpy() for column, values in names.items()},

@@ -21,7 +21,7 @@ from mesostats.adverse_events.exposed_outcomes import (
     patterns,
     pose,
 )
-from mesostats.adverse_events.tallies import population_of
+from mesostats.adverse_events.tallies import population_of, question_of
 from mesostats.engine import collect
 from mesostats.estimators.arguments import check_choice
 from mesostats.estimators.crude_risks import crude_risks
@@ -324,12 +324,17 @@ def _spec(
     excluded = left_out.groupby(reasons)[NUMBER].sum()
     names = labels(clinic, [*counting.kind_column, question.exposure])
     outcome = arguments["outcome"]
+    rule = clinic.vocabulary.care_rules.get(question.exposure)
+    by_what = (
+        f"avoiding {rule.label[:1].lower()}{rule.label[1:]}" if rule else question.exposure.replace("_", " ")
+    )
+    whole = question_of(counting) if not counting.kind_column else outcome
     shown = next(
-        (names[column].get(outcome, outcome) for column in counting.kind_column if column in names), outcome
+        (names[column].get(outcome, outcome) for column in counting.kind_column if column in names), whole
     )
     return {
         "analysis": "exposure_effect",
-        "title": f"{shown} by {question.exposure}: crude and adjusted risk per {counting.per}",
+        "title": f"{shown[:1].upper()}{shown[1:]} by {by_what}: crude and adjusted risk per {counting.per}",
         "arguments": arguments,
         "cutoff": clinic.cutoff.isoformat(),
         "population": {unit: _population(counting)},

@@ -255,8 +255,9 @@ def _used(clinic: Dataset, counts: Tally) -> pd.Series[Any]:
 
 def _shared(rows: pd.DataFrame) -> pd.Series[Any]:
     """Say of each signal how many of its events came in sessions that also used the lot of a stronger one."""
+    rows = rows.dropna(subset=["stronger"])
     said = [
-        f"{shared} of its {sessions} sessions with an event also used lot {stronger}, a signal at least as strong"
+        f"{shared:.0f} of its {sessions:.0f} sessions with an event also used lot {stronger}, a signal at least as strong"
         for shared, sessions, stronger in zip(rows["shared"], rows["sessions"], rows["stronger"], strict=True)
     ]
     return pd.Series(said, rows.index, dtype=object)
