@@ -61,6 +61,17 @@ def clinics(
         lambda clinic: ms.response(clinic).estimates,
         lambda clinic: ms.response(clinic, endpoint=60).estimates,
         lambda clinic: ms.adverse_event_rates(clinic, of="term", per="session").estimates,
+        lambda clinic: ms.adverse_event_rates(clinic, by="lot", per="patient_month", of="class").estimates,
+        lambda clinic: ms.adverse_event_profile(clinic, by="sex").estimates,
+        lambda clinic: (
+            ms.compare_adverse_events(clinic, group="sex", strata="indication", of="any").estimates
+        ),
+        lambda clinic: ms.cumulative_incidence(clinic, by="sex").estimates,
+        lambda clinic: ms.mean_cumulative_events(clinic, by="sex").estimates,
+        lambda clinic: ms.event_durations(clinic).estimates,
+        lambda clinic: ms.onset_after_session(clinic).estimates,
+        lambda clinic: ms.signals(clinic, by="practitioner_id", of="any").estimates,
+        lambda clinic: ms.care_rule_effects(clinic).estimates,
     ],
     ids=[
         "session_states",
@@ -69,6 +80,15 @@ def clinics(
         "response",
         "response_at_day",
         "adverse_event_rates",
+        "rates_by_lot_and_month",
+        "profile",
+        "comparison",
+        "cumulative_incidence",
+        "mean_cumulative_events",
+        "event_durations",
+        "onset_after_session",
+        "signals",
+        "care_rules",
     ],
 )
 def test_spark_gives_the_same_numbers(
