@@ -52,9 +52,11 @@ format: $(VENV)/.installed-dev
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py
 
-# Coverage of the intervals that are the defaults, by simulation.
+# Coverage of the intervals that are the defaults; kept with `make coverage > benchmarks/COVERAGE.md`.
+# The matrices are small: threads of the linear algebra would only wait for each other.
+coverage: export OPENBLAS_NUM_THREADS := 1
 coverage: $(VENV)/.installed
-	$(BIN)/python benchmarks/coverage.py
+	@$(BIN)/python benchmarks/coverage
 
 # Pin all versions anew: for Python 3.11 and newer, on Linux, macOS and Windows.
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
