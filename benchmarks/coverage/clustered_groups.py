@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Integers = npt.NDArray[np.int64]
 
 REPLICATES = 2_000
-FITS = 500  # of the negative binomial model, and of the exact interval beside it
+FITS = 1_000  # of the negative binomial model, and of the exact interval beside it
 
 
 def risks(rng: np.random.Generator) -> Iterator[Row]:

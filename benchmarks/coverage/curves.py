@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 REPLICATES = 1_000
 CLUSTERED = 1_000
+TIMES = 2_000
 HORIZON = 5  # sessions
 LEAVING = 0.2  # share of courses whose follow-up ends at a session up to the horizon
 COMPETING = 0.2  # probability of the competing end up to the horizon
@@ -95,7 +96,7 @@ def times(rng: np.random.Generator) -> Iterator[Row]:
     shares, horizon = (0.1, 0.25, 0.5), 1.0
     for n, censored in itertools.product(PATIENTS, (0.0, 0.3)):
         found, areas = [], []
-        for _ in range(REPLICATES):
+        for _ in range(TIMES):
             time = rng.exponential(size=n)
             end = rng.exponential((1 - censored) / censored, size=n) if censored else np.full(n, np.inf)
             curve = kaplan_meier(np.minimum(time, end), time <= end)

@@ -85,20 +85,20 @@ EXPERIMENTS = (
     ),
     Experiment(
         "Two rates of repeated events",
-        f"{clustered_groups.REPLICATES:,} draws, {clustered_groups.FITS} of the negative binomial and the naive one. "
+        f"{clustered_groups.REPLICATES:,} draws, {clustered_groups.FITS:,} of the negative binomial and the naive one. "
         "n patients in each group, as above.",
         clustered_groups.rates,
         ("naive exact",),
     ),
     Experiment(
         "Two groups with sessions of the same patients",
-        f"{shared_patients.REPLICATES} draws. n patients with 2 to 9 sessions, half of them, at random, in the group.",
+        f"{shared_patients.REPLICATES:,} draws. n patients with 2 to 9 sessions, half of them, at random, in the group.",
         shared_patients.unadjusted,
         ("naive Miettinen-Nurminen",),
     ),
     Experiment(
         "Adjusted for two covariates",
-        f"{shared_patients.REPLICATES} draws. n patients with 2 to 9 sessions; an odds ratio of "
+        f"{shared_patients.REPLICATES:,} draws. n patients with 2 to 9 sessions; an odds ratio of "
         f"{np.exp(shared_patients.EFFECT):.1f}, confounded by a trait of the patient and the area of the session.",
         shared_patients.adjusted,
     ),
@@ -124,7 +124,7 @@ EXPERIMENTS = (
     ),
     Experiment(
         "Quantiles and restricted mean of a time",
-        f"{curves.REPLICATES:,} draws. Exponential times of mean 1; the restricted mean up to 1.",
+        f"{curves.TIMES:,} draws. Exponential times of mean 1; the restricted mean up to 1.",
         curves.times,
     ),
     Experiment(

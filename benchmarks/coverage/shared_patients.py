@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
 
-REPLICATES = 300
+REPLICATES = 1_000
 EFFECT = 0.7  # log odds ratio of the group, by which a risk of 0.02 becomes 0.04
 PATIENT, SESSION = 0.5, 0.5  # log odds ratios of the two covariates
 FACE = 0.4  # share of sessions

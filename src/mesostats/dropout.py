@@ -83,7 +83,8 @@ def retention(
     completed is censored after session m, all as far as settled. In days, an ongoing course is censored at its last
     attended session (``last_attended``) or at the earlier of the data cut and the end of its next window
     (``first_missed``); with settled follow-up nobody is followed past the last day on which a dropout would be known: until then
-    it is known to be kept. Standard errors are Greenwood's, intervals on the log(-log) scale.
+    it is known to be kept. Standard errors are Greenwood's, intervals on the log(-log) scale; before the first dropout
+    they are exact, from those still at risk.
 
     References
     ----------
@@ -168,7 +169,7 @@ def dropout_by_session(
     -----
     Session k is due for a course that attended it, and for one that dropped out after k - 1 sessions. A course that is
     completed or ongoing after k - 1 sessions is not due at k: it is censored. Hazards have Wilson intervals, the
-    cumulative product Greenwood's variance and a log(-log) interval.
+    cumulative product Greenwood's variance and a log(-log) interval, before the first dropout an exact one.
 
     References
     ----------

@@ -102,5 +102,6 @@ def counts(result: Result, **cell: Any) -> tuple[float, float]:
 
 
 def bounds(result: Result, estimand: str, **cell: Any) -> list[tuple[float, float]]:
-    """Return estimate, lower and upper bound as counts."""
-    return [counts(result, estimand=estimand + end, **cell) for end in ("", "_lower", "_upper")]
+    """Return estimate, lower and upper bound as counts; where events repeat, with one event each in the place of the latter."""
+    last = "_one_each" if result.spec["arguments"].get("events") == "all" else "_upper"
+    return [counts(result, estimand=estimand + end, **cell) for end in ("", "_lower", last)]

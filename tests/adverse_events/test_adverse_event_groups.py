@@ -47,8 +47,9 @@ def test_time_at_risk_of_all_events_goes_on_after_an_event() -> None:
 
 def test_time_at_risk_of_first_events_ends_with_the_day_of_the_event() -> None:
     found = adverse_event_rates(clinic(), per="patient_month")
-    # P1 on day 1 (E1), P3 on day 12 (E11), P4 on day 2 (E14), P6 never in 61 days; P2's 71 are unknown.
-    assert days(found, "first_events_per_patient_month") == [(3, 76), (3, 147), (4, 147)]
+    # P1 on day 1 (E1), P3 on day 12 (E11), P4 on day 2 (E14), P6 never in 61 days; P2's 71 are unknown: without an event all
+    # of them, or one event on the first.
+    assert days(found, "first_events_per_patient_month") == [(3, 76), (3, 147), (4, 77)]
     # Garwood's limits of 3 events are 0.618672 and 8.767273 (table of Poisson limits).
     row = found.cell(estimand="first_events_per_patient_month")
     assert row["conf_low"] * row["denominator"] == pytest.approx(0.618672, rel=1e-5)
@@ -130,3 +131,19 @@ def test_kinds_of_another_column_of_the_events() -> None:
 def test_lots_need_products() -> None:
     with pytest.raises(ValueError, match="no column 'lot'"):
         adverse_event_rates(clinic(), by="lot")
+
+
+@pytest.mark.parametrize("per", ["patient", "course", "session", "patient_month"])
+@pytest.mark.parametrize("by", [None, "arm", "practitioner_id"])
+def test_bounds_hold_the_estimate(per: Any, by: Any) -> None:
+    found = adverse_event_rates(clinic(), by=by, per=per)
+    wide = found.estimates.assign(
+        end=found.estimates["estimand"].str.extract("_(lower|upper)$")[0].fillna("main"), group=""
+    ).pivot_table(index=[*found.groups, "group"], columns="end", values="estimate")
+    assert (wide["lower"] <= wide["main"]).all()
+    assert (wide["main"] <= wide["upper"]).all()
+
+
+def test_a_frame_in_the_place_of_a_clinic_is_named() -> None:
+    with pytest.raises(TypeError, match=r"clinic is a Dataset .* found DataFrame"):
+        adverse_event_rates(pd.DataFrame())  # type: ignore[arg-type]

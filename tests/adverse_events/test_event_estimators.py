@@ -171,9 +171,16 @@ def test_no_event_has_an_upper_limit_where_there_is_one() -> None:
         .between(0, 1, inclusive="neither")
         .all()
     )
-    others = found.loc[["one_minus_kaplan_meier", "aalen_johansen", "rate_transform_competing"]]
-    assert others["conf_high"].isna().all()
-    assert others["note"].ne("").all()
+    # Both are watched on day 30, and until they leave on day 61: by hand 1 - 0.025^(1/2).
+    curves = ["one_minus_kaplan_meier", "aalen_johansen"]
+    for day in (30, 61):
+        curve = adverse_event_estimators(none, day=day).estimates.set_index("estimand").loc[curves]
+        assert curve["conf_low"].tolist() == [0, 0]
+        assert curve["conf_high"].tolist() == pytest.approx([1 - 0.025**0.5] * 2)
+        assert curve["note"].str.contains("so far: exact limit").all()
+    competing = found.loc["rate_transform_competing"]
+    assert np.isnan(competing["conf_high"])
+    assert competing["note"] != ""
 
 
 def test_day_past_the_observation_says_so() -> None:

@@ -103,14 +103,16 @@ def test_cumulative_incidence_of_dermatologic_events_is_that_of_survfit(estimand
 
 def test_mean_number_of_dermatologic_events_is_that_of_survfit() -> None:
     found = mean_cumulative_events(trial(), **SKIN)
-    columns = {"estimate": "estimate", "std_error": "std_error"}
+    columns = {name: name for name in ("estimate", "conf_low", "conf_high")}
     assert_curves(found, "mean_cumulative_events", "real_trial_mean_events.csv", columns)
     assert_test(found, "mean_function_test")
 
 
 def test_durations_of_dermatologic_events_are_those_of_survfit() -> None:
     found = event_durations(trial(), **SKIN)
-    assert_curves(found, "unresolved", "real_trial_durations.csv", CURVE)
+    # Of R the standard error has no small-sample factor, k/(k - 1) for k patients; the limits have it.
+    columns = {ours: theirs for ours, theirs in CURVE.items() if ours != "std_error"}
+    assert_curves(found, "unresolved", "real_trial_durations.csv", columns)
     assert_medians(found, "median_duration", "real_trial_durations.csv")
     missing = pd.read_csv(REFERENCE / "real_trial_durations.csv").groupby("arm")["missing"].first()
     assert found.estimates.groupby("arm")["n_missing"].max().to_dict() == missing.to_dict()

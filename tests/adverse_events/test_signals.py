@@ -249,7 +249,7 @@ def test_a_patient_counts_once_in_the_test_of_a_lot() -> None:
 
 def test_every_unit_has_a_row_for_every_kind_and_zeros_too() -> None:
     clinic = simulated(250)
-    result = signals(clinic, by="lot")
+    result = signals(clinic, by="lot", of="term")
     frame = result.estimates
     assert list(frame.columns) == ["substance", "lot", "term", *ESTIMATE_COLUMNS]
     held = clinic.table("sessions").query("status == 'attended'")

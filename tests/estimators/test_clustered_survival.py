@@ -17,6 +17,8 @@ REFERENCE = Path(__file__).parents[1] / "reference"
 TIMES = pd.read_csv(REFERENCE / "clustered_times.csv")
 CURVES = pd.read_csv(REFERENCE / "clustered_kaplan_meier.csv")
 
+NO_EVENT = "no event so far: exact limit from those still at risk"
+
 people = st.lists(
     st.tuples(st.integers(0, 9), st.booleans(), st.sampled_from("abcd")), min_size=1, max_size=25
 )
@@ -35,11 +37,17 @@ def test_clustered_kaplan_meier_agrees_with_r(name: str) -> None:
         np.testing.assert_allclose(found[column], expected[column], rtol=1e-8, atol=1e-12)
     # Once nobody is left R says 0, where kaplan_meier() and this say that the standard error is not defined.
     left = (found["estimate"] > 0).to_numpy()
-    np.testing.assert_allclose(found["std_error"][left], expected["std_error"][left], rtol=1e-8, atol=1e-9)
     assert found["std_error"][~left].isna().all()
-    seen = (found["note"] == "").to_numpy()  # with one cluster R gives an interval of no width, and this none
+    # R's variance has no small-sample factor; with one cluster it is 0 in R, and unknown here.
+    clusters = expected["clusters"].where(expected["clusters"] > 1)
+    errors = expected["std_error"] * np.sqrt(clusters / (clusters - 1))
+    errors[found["estimate"] == 1] = 0
+    np.testing.assert_allclose(found["std_error"][left], errors[left], rtol=1e-8, atol=1e-9)
+    assert found["clusters_at_risk"].tolist() == expected["clusters_at_risk"].tolist()
+    defined = found["note"].isin(["", NO_EVENT]).to_numpy()
+    assert defined.any() or clusters.isna().all()
     for limit in ("conf_low", "conf_high"):
-        np.testing.assert_allclose(found[limit][seen], expected[limit][seen], rtol=1e-8)
+        np.testing.assert_allclose(found[limit][defined], expected[limit][defined], rtol=1e-8)
 
 
 @pytest.mark.parametrize("name", ["kidney", "veteran", "unequal"])
@@ -51,12 +59,20 @@ def test_quantile_reads_the_clustered_curve_as_r(name: str) -> None:
 
 
 @given(people=people)
-def test_clustered_kaplan_meier_of_single_times_is_greenwood(people: list) -> None:
+def test_clustered_kaplan_meier_of_single_times_is_greenwood_with_a_small_sample_factor(people: list) -> None:
     time, event, _ = (np.array(part) for part in zip(*people, strict=True))
     single = clustered_kaplan_meier(time, event, np.arange(len(time)))
     plain = kaplan_meier(time, event)
-    for column in ("estimate", "std_error", "conf_low", "conf_high"):
-        np.testing.assert_allclose(single[column], plain[column], rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(single["estimate"], plain["estimate"])
+    n = len(time)
+    factor = np.where(plain["estimate"] == 1, 1, np.sqrt(n / (n - 1)) if n > 1 else np.nan)
+    np.testing.assert_allclose(single["std_error"], plain["std_error"] * factor, rtol=1e-6, atol=1e-7)
+    none = (plain["note"] == NO_EVENT).to_numpy()
+    for limit in ("conf_low", "conf_high"):
+        np.testing.assert_allclose(single[limit][none], plain[limit][none])
+    seen = (single["note"] == "").to_numpy()
+    assert (single["conf_low"][seen] < plain["conf_low"][seen]).all()
+    assert (single["conf_high"][seen] > plain["conf_high"][seen]).all()
 
 
 @given(people=people)
@@ -74,17 +90,32 @@ def test_clustered_kaplan_meier_is_the_sum_of_squared_influences(people: list) -
     variance = sum(
         (influence[cluster == label].sum(axis=0) ** 2 for label in set(cluster)), np.zeros(len(days))
     )
-    expected = found["estimate"][left] * np.sqrt(variance)
+    clusters = len(set(cluster))
+    factor = clusters / (clusters - 1) if clusters > 1 else np.nan
+    none = found["estimate"][left] == 1
+    expected = found["estimate"][left] * np.sqrt(np.where(none, 0, variance * factor))
     np.testing.assert_allclose(found["std_error"][left], expected, rtol=1e-6, atol=1e-7)
 
 
 def test_clustered_kaplan_meier_says_where_there_is_no_variance_to_see() -> None:
     found = clustered_kaplan_meier([1, 2, 3], [0, 1, 0], ["a", "a", "a"])
     assert found["note"].tolist() == [
-        "no event so far: the interval cannot be estimated",
+        NO_EVENT,
         *["one cluster, or all alike: no variance to see"] * 2,
     ]
-    assert found["conf_low"].isna().all()
+    assert found["clusters_at_risk"].tolist() == [1, 1, 1]
+    # None of one cluster had the event: by hand 0.025^(1/1).
+    assert found.loc[0, ["conf_low", "conf_high"]].tolist() == pytest.approx([0.025, 1])
+    assert found.loc[1:, ["std_error", "conf_low", "conf_high"]].isna().all(axis=None)
+
+
+def test_quantile_of_a_clustered_curve_counts_clusters() -> None:
+    # Of 40 times in 4 clusters a quarter has the event when all 4 clusters may be free of it: 0.75^4 = 0.32. Of 40 persons
+    # it could not be that none had it: 0.75^40 is 0.00001.
+    times = np.arange(1, 41)
+    curve = clustered_kaplan_meier(times, np.ones(40), times % 4)
+    assert quantile(curve, 0.25)["conf_low"].iloc[0] == 0
+    assert quantile(kaplan_meier(times, np.ones(40)), 0.25)["conf_low"].iloc[0] > 1
 
 
 def test_clustered_kaplan_meier_refuses_wrong_arguments_and_takes_nobody() -> None:

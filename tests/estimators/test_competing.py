@@ -21,6 +21,8 @@ COLUMNS = [
     *["conf_level", "method", "note"],
 ]
 
+NO_EVENT = "no event of this kind so far: exact limit from those still at risk"
+
 person = st.tuples(st.integers(0, 12), st.integers(0, 3), st.integers(0, 4))
 people = st.lists(person, min_size=1, max_size=30)
 
@@ -37,6 +39,12 @@ def test_aalen_johansen_agrees_with_r(name: str, conf_level: float) -> None:
     expected = CURVES.query("set == @name and conf_level == @conf_level").reset_index(drop=True)
     found = aalen_johansen(rows["time"], rows["event"], rows["weight"], causes=[1, 2], conf_level=conf_level)
     assert len(found) == len(expected) > 0
+    # While a cause has not come survfit() has no limits: there, those of binom.test().
+    none = expected["exact_low"].notna()
+    assert expected.loc[none, ["conf_low", "conf_high"]].isna().all(axis=None)
+    assert (found["note"] == NO_EVENT).tolist() == none.tolist()
+    limits = {"conf_low": 0.0, "conf_high": 1 - expected["exact_low"]}
+    expected = expected.assign(**{name: expected[name].mask(none, limit) for name, limit in limits.items()})
     for column in ["cause", "time", "at_risk", "events", "estimate", "std_error", "conf_low", "conf_high"]:
         np.testing.assert_allclose(
             found[column], expected[column], rtol=1e-8, atol=1e-12, err_msg=column, equal_nan=True
@@ -62,10 +70,12 @@ def test_aalen_johansen_notes_where_the_interval_is_not_defined() -> None:
     assert found["note"].tolist() == [
         "",
         "everybody had the event: the interval is not defined",
-        *["no event of this kind so far: the interval cannot be estimated"] * 2,
+        *[NO_EVENT] * 2,
     ]
     assert found["std_error"].tolist() == pytest.approx([np.sqrt(1 / 8), 0, 0, 0])
-    assert found["conf_low"].isna().tolist() == [False, True, True, True]
+    assert found["conf_low"].isna().tolist() == [False, True, False, False]
+    # Of two, and then of one, none had it: by hand 1 - 0.025^(1/2) and 1 - 0.025.
+    assert found["conf_high"].tolist()[2:] == pytest.approx([1 - 0.025**0.5, 0.975])
 
 
 def test_aalen_johansen_of_nobody_is_an_empty_curve() -> None:

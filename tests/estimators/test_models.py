@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from mesostats.estimators import ClusterTotals, clustered_proportion, gee
+from mesostats.estimators import ClusterTotals, clustered_proportion, gee, models
 from mesostats.estimators.crude_risks import crude_risks
 from mesostats.estimators.models import standardized_risks
 from mesostats.estimators.samples import COLUMNS
@@ -436,6 +436,46 @@ def test_impossible_correlation_falls_back_to_independence() -> None:
     assert found["method"].str.contains("independence working correlation").all()
     np.testing.assert_allclose(found["estimate"], [30 / 70, 40 / 70, 10 / 70, 4 / 3], atol=1e-9)
     assert found[NUMBERS].notna().all(axis=None)
+
+
+def with_hits(none: list[int], some: list[int], outcome: int) -> pd.DataFrame:
+    """Return the sessions of a clinic of which a few, by their places within the two groups, have an outcome no other has."""
+    data = one_set("clinic")
+    place = data.groupby("group").cumcount()
+    hit = place.isin(none) & (data["group"] == "none") | place.isin(some) & (data["group"] == "some")
+    return data.assign(outcome=np.where(hit, outcome, 1 - outcome))
+
+
+@pytest.mark.parametrize("outcome", [0, 1])
+@pytest.mark.parametrize("method", ["gee", "iptw"])
+def test_fewer_than_five_events_have_estimates_alone(
+    method: str, outcome: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inference = ["std_error", "conf_low", "conf_high", "statistic", "p_value"]
+    four, five = (with_hits(none, [10, 30], outcome) for none in ([10, 30], [10, 20, 30]))
+    assert (five["outcome"] == outcome).sum() == 5
+
+    def unadjusted(data: pd.DataFrame) -> pd.DataFrame:
+        columns = (data["outcome"], data["group"])
+        return standardized_risks(*columns, clusters=data["cluster"], reference="none", method=method)
+
+    found = unadjusted(four)
+    # Without covariates the weighted risks are those of the groups.
+    if method == "iptw":
+        crude_risk = four.groupby("group")["outcome"].mean()
+        np.testing.assert_allclose(found["estimate"][:2], crude_risk[["none", "some"]])
+    assert found["estimate"].notna().all()
+    assert found[inference].isna().all(axis=None)
+    words = "observations without the event" if outcome == 0 else "events"
+    assert found["note"].str.contains(f"fewer than 5 {words} in all: no interval").all()
+    enough = unadjusted(five)
+    assert enough[["conf_low", "conf_high"]].notna().all(axis=None)
+    assert not enough["note"].str.contains("fewer than").any()
+    # With a lower threshold the four have intervals, about the same estimates.
+    monkeypatch.setattr(models, "_FEWEST", 4)
+    bold = unadjusted(four)
+    np.testing.assert_array_equal(bold["estimate"], found["estimate"])
+    assert bold[["conf_low", "conf_high"]].notna().all(axis=None)
 
 
 def test_clusters_that_do_not_differ_show_no_variance() -> None:

@@ -51,16 +51,14 @@ def test_mean_cumulative_function_agrees_with_r(name: str) -> None:
     found = mean_cumulative_function(time, owner, end)
     assert found["time"].tolist() == expected["time"].tolist()
     np.testing.assert_allclose(found["estimate"], expected["estimate"], rtol=1e-8)
-    np.testing.assert_allclose(found["std_error"], expected["std_error"], rtol=1e-8, atol=1e-12)
-    # The interval is on the log scale: M·exp(±1.96·se/M).
-    inside = found["note"] == ""
-    fold = np.exp(1.959963984540054 * expected["std_error"] / expected["estimate"]).to_numpy()
-    np.testing.assert_allclose(
-        found["conf_high"][inside], (expected["estimate"] * fold)[inside.to_numpy()], rtol=1e-8
-    )
-    np.testing.assert_allclose(
-        found["conf_low"][inside], (expected["estimate"] / fold)[inside.to_numpy()], rtol=1e-8
-    )
+    # R's variance has no small-sample factor; of one subject it is 0 in R, and unknown here.
+    n = expected["subjects"].where(expected["subjects"] > 1)
+    errors = expected["std_error"] * np.sqrt(n / (n - 1))
+    errors = np.where(expected["estimate"] > 0, errors, 0)
+    np.testing.assert_allclose(found["std_error"], errors, rtol=1e-8, atol=1e-12)
+    assert (found["note"] == "").tolist() == expected["conf_low"].notna().tolist()
+    for limit in ("conf_low", "conf_high"):
+        np.testing.assert_allclose(found[limit], expected[limit], rtol=1e-8)
 
 
 def test_mean_cumulative_function_by_hand() -> None:
@@ -71,8 +69,9 @@ def test_mean_cumulative_function_by_hand() -> None:
     assert found["events"].tolist() == [2, 0, 1]
     assert found["censored"].tolist() == [0, 1, 1]
     assert found["estimate"].tolist() == [1, 1, 2]
-    # On day 2: residuals (2 - 1)/2 and (0 - 1)/2, squared and summed 1/2. On day 6 the one at risk is the mean: no more.
-    assert found["std_error"].tolist() == pytest.approx([np.sqrt(0.5)] * 3)
+    # On day 2: residuals (2 - 1)/2 and (0 - 1)/2, squared and summed 1/2, times 2/1. On day 6 the one at risk is the mean:
+    # no more.
+    assert found["std_error"].tolist() == pytest.approx([1] * 3)
 
 
 def test_mean_cumulative_function_notes_where_there_is_no_interval() -> None:
@@ -82,6 +81,9 @@ def test_mean_cumulative_function_notes_where_there_is_no_interval() -> None:
     none = mean_cumulative_function([], [], [3, 4])
     assert none["note"].tolist() == ["no event so far: the interval cannot be estimated"] * 2
     assert none["estimate"].tolist() == [0, 0]
+    alone = mean_cumulative_function([1], [0], [3])
+    assert alone["note"].tolist() == ["one subject: no variance to see"] * 2
+    assert alone[["std_error", "conf_low", "conf_high"]].isna().all(axis=None)
     assert mean_cumulative_function([], [], []).empty
 
 
@@ -96,14 +98,18 @@ def test_mean_cumulative_function_is_the_sum_of_squared_residuals(subjects: list
     n = at_risk.sum(axis=0)
     residual = np.cumsum((events - at_risk * events.sum(axis=0) / n) / n, axis=1)
     np.testing.assert_allclose(found["estimate"], np.cumsum(events.sum(axis=0) / n), rtol=1e-10)
-    np.testing.assert_allclose(found["std_error"], np.sqrt((residual**2).sum(axis=0)), rtol=1e-6, atol=1e-6)
+    factor = len(end) / (len(end) - 1) if len(end) > 1 else np.nan
+    variance = np.where(found["estimate"] > 0, (residual**2).sum(axis=0) * factor, 0)
+    np.testing.assert_allclose(found["std_error"], np.sqrt(variance), rtol=1e-6, atol=1e-6)
 
 
-@given(subjects=subjects, copies=st.integers(2, 6))
+@given(subjects=subjects.filter(lambda drawn: len(drawn) > 1), copies=st.integers(2, 6))
 def test_mean_cumulative_function_narrows_with_more_subjects(subjects: list, copies: int) -> None:
     few, many = (mean_cumulative_function(*unzipped(subjects * times)[:3]) for times in (1, copies))
     np.testing.assert_allclose(few["estimate"], many["estimate"], rtol=1e-10)
-    np.testing.assert_allclose(few["std_error"], many["std_error"] * np.sqrt(copies), rtol=1e-5, atol=1e-5)
+    n = len(subjects)
+    ratio = np.sqrt((copies * n - 1) / (n - 1))
+    np.testing.assert_allclose(few["std_error"], many["std_error"] * ratio, rtol=1e-5, atol=1e-5)
 
 
 def test_mean_cumulative_function_covers_the_truth_though_events_of_a_subject_are_alike() -> None:

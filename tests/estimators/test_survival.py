@@ -20,7 +20,7 @@ CURVE_COLUMNS = [
     *["time", "at_risk", "events", "censored", "estimate", "std_error", "conf_low", "conf_high"],
     *["conf_level", "method", "note"],
 ]
-NO_EVENT = "no event so far: the interval cannot be estimated"
+NO_EVENT = "no event so far: exact limit from those still at risk"
 NOBODY_LEFT = "nobody left: standard error and interval are not defined"
 
 person = st.tuples(st.integers(0, 12), st.booleans(), st.integers(0, 4))
@@ -54,7 +54,14 @@ def test_kaplan_meier_agrees_with_r(name: str, conf_type: str, conf_level: float
     assert len(expected) > 0
     found = reference_curve(name, conf_type, conf_level)
     assert len(found) == len(expected)
-    assert_close(found, expected, CURVE_COLUMNS[:8])
+    assert_close(found, expected, CURVE_COLUMNS[:6])
+    # Before the first event survfit() has no log-log limits, and log limits of no width: there, those of binom.test().
+    exact = expected["exact_low"].notna().to_numpy()
+    assert (found["note"] == NO_EVENT).tolist() == exact.tolist()
+    assert expected.loc[exact, "conf_low"].isna().all() or expected.loc[exact, "conf_low"].eq(1).all()
+    assert_close(found[~exact], expected[~exact], ["conf_low", "conf_high"])
+    np.testing.assert_allclose(found.loc[exact, "conf_low"], expected.loc[exact, "exact_low"], rtol=1e-8)
+    assert (found.loc[exact, "conf_high"] == 1).all()
 
 
 def test_kaplan_meier_agrees_with_the_published_remission_curve() -> None:
@@ -77,7 +84,9 @@ def test_kaplan_meier_notes_where_the_interval_is_not_defined() -> None:
     # Censored at 1, event at 2, last event at 3.
     found = kaplan_meier([1, 2, 3], [0, 1, 1])
     assert list(found["note"]) == [NO_EVENT, "", NOBODY_LEFT]
-    assert list(found["conf_low"].isna()) == [True, False, True]
+    assert list(found["conf_low"].isna()) == [False, False, True]
+    # Of three none had the event: by hand 0.025^(1/3).
+    assert found.loc[0, ["conf_low", "conf_high"]].tolist() == pytest.approx([0.025 ** (1 / 3), 1])
     assert list(found["std_error"].isna()) == [False, False, True]
 
 
@@ -107,7 +116,7 @@ def test_kaplan_meier_falls_within_its_limits(people: list[tuple[int, bool, int]
     time, event, _ = (np.array(part) for part in zip(*people, strict=True))
     curve = kaplan_meier(time, event)
     assert curve["estimate"].is_monotonic_decreasing
-    inside = curve[curve["note"] == ""]
+    inside = curve[curve["note"].isin(["", NO_EVENT])]
     assert (inside["conf_low"] <= inside["estimate"]).all()
     assert (inside["estimate"] <= inside["conf_high"]).all()
     assert curve["events"].sum() + curve["censored"].sum() == len(time)
@@ -160,9 +169,22 @@ def test_quantile_agrees_with_r(name: str, conf_type: str, conf_level: float) ->
     expected = expected_of("quantile.csv", name, conf_type, conf_level)
     assert len(expected) == 6
     found = quantile(reference_curve(name, conf_type, conf_level), expected["q"])
-    assert_close(found, expected, ["q", "estimate", "conf_low", "conf_high"])
+    assert_close(found, expected, ["q", "estimate", "conf_high"])
+    # Where so few are at risk before the first event that none of them need have it, the limit is earlier than R's.
+    earlier = np.fmin(expected["conf_low"], expected["open_from"])
+    np.testing.assert_allclose(found["conf_low"], earlier, rtol=1e-8)
     assert set(found["conf_level"]) == {conf_level}
     assert set(found["method"]) == {f"Brookmeyer-Crowley, Kaplan-Meier, Greenwood {conf_type} interval"}
+
+
+@pytest.mark.parametrize(("n", "low"), [(35, 0), (36, 1)])
+def test_quantile_of_few_persons_may_come_before_the_first_event(n: int, low: float) -> None:
+    # 0.9^35 = 0.02503 and 0.9^36 = 0.02253: all of 35 may be free of the event when a tenth has it, of 36 not.
+    times = np.arange(1, n + 1)
+    assert quantile(kaplan_meier(times, np.ones(n)), 0.1)["conf_low"].iloc[0] == low
+    # From day 2 on, after five were censored, there are few enough.
+    late = kaplan_meier(np.append(times + 3, [2] * 5), np.append(np.ones(n), np.zeros(5)))
+    assert quantile(late, 0.1)["conf_low"].iloc[0] == (2 if low == 0 else 4)
 
 
 def test_quantile_notes_what_is_not_reached() -> None:
@@ -203,16 +225,20 @@ def test_restricted_mean_agrees_with_r(name: str) -> None:
     assert len(expected) > 0
     # R wrote tau with 15 digits: the last one is the last time itself.
     found = restricted_mean(reference_curve(name), expected["tau"])
-    assert_close(found, expected, ["estimate", "std_error"])
+    # R's variance has no small-sample factor; one person shows none.
+    n = expected["persons"]
+    factor = np.sqrt(n / (n - 1).where(n > 1))
+    expected = expected.assign(std_error=expected["std_error"] * factor)
+    assert_close(found, expected, ["estimate", "std_error", "conf_low", "conf_high"])
 
 
-def test_restricted_mean_interval_is_normal_and_stays_between_zero_and_tau() -> None:
+def test_restricted_mean_interval_has_student_t_and_stays_between_zero_and_tau() -> None:
     # Events at 2, 5, 8, censored at 5. By hand: area to 8 is 2 + 2.25 + 1.5 = 5.75; areas still to come 3.75, 1.5, 0;
-    # variance 3.75²·1/(4·3) + 1.5²·1/(3·2) = 1.171875 + 0.375; 5.75 + 1.96·1.2437 is past 8.
+    # variance 4/3·(3.75²·1/(4·3) + 1.5²·1/(3·2)) = 4/3·(1.171875 + 0.375); t(0.975, 3) = 3.182446; 5.75 + t·1.436 is past 8.
     row = restricted_mean(kaplan_meier([2, 5, 5, 8], [1, 1, 0, 1]), 8).iloc[0]
     assert row["estimate"] == 5.75
-    assert row["std_error"] == pytest.approx(np.sqrt(1.546875))
-    assert row["conf_low"] == pytest.approx(5.75 - 1.959963984540054 * np.sqrt(1.546875))
+    assert row["std_error"] == pytest.approx(np.sqrt(2.0625))
+    assert row["conf_low"] == pytest.approx(5.75 - 3.182446305284263 * np.sqrt(2.0625))
     assert row["conf_high"] == 8.0
 
 
@@ -227,16 +253,18 @@ def test_restricted_mean_notes_what_it_does_not_know() -> None:
     assert np.isnan(found["conf_low"].iloc[0])
     assert found.loc[2, ["estimate", "std_error", "conf_low", "conf_high"]].isna().all()
     assert restricted_mean(kaplan_meier([], []), 1)["note"].iloc[0] == "no observations"
+    alone = restricted_mean(kaplan_meier([2], [1]), 2).iloc[0]
+    assert alone[["estimate", "note"]].tolist() == [2, "one person: variance unseen"]
+    assert alone[["std_error", "conf_low", "conf_high"]].isna().all()
 
 
-@given(times=st.lists(st.integers(1, 50), min_size=1, max_size=40))
+@given(times=st.lists(st.integers(1, 50), min_size=2, max_size=40))
 def test_restricted_mean_without_censoring_is_the_mean_of_the_cut_times(times: list[int]) -> None:
     tau = max(times) * 0.6
     row = restricted_mean(kaplan_meier(times, np.ones(len(times))), tau).iloc[0]
     cut = np.minimum(times, tau)
     assert row["estimate"] == pytest.approx(np.mean(cut))
-    # Without censoring the variance is that of a sample mean with divisor n.
-    assert row["std_error"] == pytest.approx(np.std(cut) / np.sqrt(len(times)), abs=1e-9)
+    assert row["std_error"] == pytest.approx(np.std(cut, ddof=1) / np.sqrt(len(times)), abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -255,8 +283,12 @@ def test_discrete_hazard_agrees_with_r(name: str, conf_level: float) -> None:
     assert len(expected) > 0
     found = discrete_hazard(expected["events"], expected["at_risk"], conf_level=conf_level)
     numbers = ["step", "estimate", "std_error", "conf_low", "conf_high"]
-    retained = ["retention", "retention_std_error", "retention_low", "retention_high"]
-    assert_close(found, expected, [*numbers, *retained])
+    assert_close(found, expected, [*numbers, "retention", "retention_std_error"])
+    exact = expected["retention_exact"].notna().to_numpy()
+    assert (found["note"] == NO_EVENT).tolist() == exact.tolist()
+    assert_close(found[~exact], expected[~exact], ["retention_low", "retention_high"])
+    np.testing.assert_allclose(found["retention_low"][exact], expected["retention_exact"][exact], rtol=1e-8)
+    assert (found["retention_high"][exact] == 1).all()
     assert list(found["numerator"]) == list(expected["events"])
     assert list(found["denominator"]) == list(expected["at_risk"])
     assert set(found["conf_level"]) == {conf_level}

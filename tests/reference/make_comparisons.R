@@ -278,7 +278,11 @@ save_csv(rows(lapply(split(patients, factor(patients$set, unique(patients$set)))
     dispersion <- NA
     tmb <- list(beta = NA, se = NA)
   }
+  # The variance times N/(N - groups) and Student's t, of the negative binomial model; the sandwich has its own factor.
+  df <- nrow(d) - nlevels(d$group)
+  half <- qt(0.975, df) * se * (if (regular) 1 else sqrt(nrow(d) / df))
   data.frame(set = d$set[1], group = others, reference = reference_group[[d$set[1]]], log_ratio = beta, std_error = se,
+             patients = nrow(d), df = df, conf_low = exp(beta - half), conf_high = exp(beta + half),
              dispersion = dispersion, tmb_log_ratio = tmb$beta, tmb_std_error = tmb$se)
 })), "negative_binomial.csv")
 

@@ -41,6 +41,12 @@ ends <- rows(list(
 save_csv(ends, "competing_ends.csv")
 sets <- split(ends, factor(ends$set, unique(ends$set)))
 
+# Where none of n has had the event so far survfit() has no limits: there, the lower limit of binom.test() for n of n to be
+# free of it; else NA.
+all_free <- function(surv, n, level = 0.95) {
+  mapply(function(s, n) if (s == 1) binom.test(n, n, conf.level = level)$conf.int[1] else NA, surv, n)
+}
+
 # survfit() on a factor: the Aalen-Johansen estimate, its infinitesimal jackknife and the log-log interval.
 save_csv(rows(lapply(c(0.95, 0.8), function(level) {
   rows(lapply(if (level == 0.95) sets else sets["ties"], function(d) {
@@ -50,7 +56,7 @@ save_csv(rows(lapply(c(0.95, 0.8), function(level) {
       data.frame(set = d$set[1], conf_level = level, cause = cause, time = fit$time, at_risk = fit$n.risk[, 1],
                  events = fit$n.event[, cause + 1], estimate = fit$pstate[, cause + 1],
                  std_error = fit$std.err[, cause + 1], conf_low = fit$lower[, cause + 1],
-                 conf_high = fit$upper[, cause + 1])
+                 conf_high = fit$upper[, cause + 1], exact_low = all_free(1 - fit$pstate[, cause + 1], fit$n.risk[, 1], level))
     }))
   }))
 })), "aalen_johansen.csv")
@@ -112,12 +118,21 @@ names_of <- unique(subjects$set)
 intervals <- lapply(setNames(names_of, names_of), function(name) {
   counting(subjects[subjects$set == name, ], events[events$set == name, ])
 })
+# The interval has the variance with n/(n - 1), and is that of poisson.test() for a number of events that need not be whole,
+# mean^2/variance narrowed by (z/t)^2.
+mean_number <- function(time, estimate, std_error, n) {
+  variance <- ifelse(estimate > 0, std_error^2 * n / (n - 1), NA)
+  variance <- ifelse(!is.na(variance) & std_error > 1e-7 * estimate, variance, NA)
+  x <- estimate^2 / variance * (qnorm(0.975) / suppressWarnings(qt(0.975, n - 1)))^2
+  data.frame(time = time, estimate = estimate, std_error = std_error, subjects = n,
+             conf_low = estimate / x * qgamma(0.025, x), conf_high = estimate / x * qgamma(0.975, x + 1))
+}
 save_csv(rows(lapply(names_of, function(name) {
   d <- intervals[[name]]
   fit <- survfit(Surv(start, stop, status) ~ 1, data = d, id = id, cluster = id, robust = TRUE, timefix = FALSE)
   whole <- sort(unique(c(subjects$end[subjects$set == name], events$time[events$set == name])))
   at <- match(whole, fit$time)
-  data.frame(set = name, time = whole, estimate = fit$cumhaz[at], std_error = fit$std.chaz[at])
+  cbind(set = name, mean_number(whole, fit$cumhaz[at], fit$std.chaz[at], sum(subjects$set == name)))
 })), "mean_cumulative_function.csv")
 
 # coxph() at coefficients 0: the robust score test, whose sums do not mind the ties either.
@@ -142,12 +157,29 @@ durations <- rows(list(
   clustered("no_event", c(2, 4, 6), 0, c(1, 1, 2))
 ))
 save_csv(durations, "clustered_times.csv")
+# survfit() with the variance times k/(k - 1), and its log-log limits with Student's t in place of the normal quantile;
+# before the first event the exact limit of the clusters still at risk. quantile.survfit() then reads these limits.
+small_sample <- function(fit, time, cluster) {
+  k <- length(unique(cluster))
+  plain <- if (fit$logse) fit$std.err else fit$std.err / fit$surv
+  half <- suppressWarnings(qt(0.975, k - 1)) * plain * sqrt(k / (k - 1))
+  fold <- exp(half / -log(fit$surv))
+  ahead <- sapply(fit$time, function(t) length(unique(cluster[time >= t])))
+  none <- fit$surv == 1
+  fit$lower <- ifelse(none, all_free(fit$surv, ahead), fit$surv^fold)
+  fit$upper <- ifelse(none, 1, fit$surv^(1 / fold))
+  fit$plain <- fit$surv * plain
+  fit$ahead <- ahead
+  fit$clusters <- k
+  fit
+}
 save_csv(rows(lapply(split(durations, factor(durations$set, unique(durations$set))), function(d) {
   fit <- survfit(Surv(time, event) ~ 1, data = d, cluster = cluster, robust = TRUE, conf.type = "log-log")
-  std_error <- if (fit$logse) fit$surv * fit$std.err else fit$std.err
+  fit <- small_sample(fit, d$time, d$cluster)
   found <- quantile(fit, 0.5)
   data.frame(set = d$set[1], time = fit$time, at_risk = fit$n.risk, events = fit$n.event, estimate = fit$surv,
-             std_error = std_error, conf_low = fit$lower, conf_high = fit$upper, median = as.numeric(found$quantile),
+             std_error = fit$plain, clusters = fit$clusters, clusters_at_risk = fit$ahead, conf_low = fit$lower,
+             conf_high = fit$upper, median = as.numeric(found$quantile),
              median_low = as.numeric(found$lower), median_high = as.numeric(found$upper))
 })), "clustered_kaplan_meier.csv")
 
@@ -210,7 +242,7 @@ if (!is.na(folder)) {
     fit <- survfit(Surv(start, stop, status) ~ 1, data = d, id = id, cluster = id, robust = TRUE, timefix = FALSE)
     whole <- sort(unique(d$stop[d$stop == round(d$stop)]))
     at <- match(whole, fit$time)
-    data.frame(arm = d$group[1], time = whole, estimate = fit$cumhaz[at], std_error = fit$std.chaz[at])
+    cbind(arm = d$group[1], mean_number(whole, fit$cumhaz[at], fit$std.chaz[at], length(unique(d$id))))
   })), "real_trial_mean_events.csv")
 
   # Days from onset to the end, with the patient as cluster. Over on an unknown day: not analysed.
@@ -220,7 +252,8 @@ if (!is.na(folder)) {
   skin$days <- pmin(ifelse(is.na(skin$over), last, skin$over), last) - skin$onset + 1
   lost <- lost | (!is.na(skin$over) & skin$over < skin$onset)
   save_csv(rows(lapply(split(skin[!lost, ], skin$arm[!lost]), function(d) {
-    cbind(curve(survfit(Surv(days, resolved) ~ 1, data = d, cluster = id, robust = TRUE, conf.type = "log-log"), d$arm[1]),
+    fit <- survfit(Surv(days, resolved) ~ 1, data = d, cluster = id, robust = TRUE, conf.type = "log-log")
+    cbind(curve(small_sample(fit, d$days, d$id), d$arm[1]), patients = length(unique(d$id)),
           missing = sum(lost & skin$arm == d$arm[1]))
   })), "real_trial_durations.csv")
 

@@ -186,26 +186,43 @@ each_curve <- function(f) {
     }))
   }))
 }
+# Before the first event survfit() has no log-log limits: there, the lower limit of binom.test() for n of n; else NA.
+all_free <- function(surv, n, level) {
+  mapply(function(s, n) if (s == 1) binom.test(n, n, conf.level = level)$conf.int[1] else NA, surv, n)
+}
 save_csv(each_curve(function(fit, d) {
   data.frame(time = fit$time, at_risk = fit$n.risk, events = fit$n.event, censored = fit$n.censor,
-             estimate = fit$surv, std_error = fit$surv * fit$std.err, conf_low = fit$lower, conf_high = fit$upper)
+             estimate = fit$surv, std_error = fit$surv * fit$std.err, conf_low = fit$lower, conf_high = fit$upper,
+             exact_low = all_free(fit$surv, fit$n.risk, fit$conf.int))
 }), "kaplan_meier.csv")
 
 probs <- c(0.1, 0.2, 0.25, 0.5, 0.75, 0.9)
+# From when on so few are at risk, none having had the event, that binom.test() of n free of it, of n, does not reject a
+# probability 1 - q to be free of it; NA where there is no such time. Two-sided, as twice the lesser tail.
+open_from <- function(fit, q, level) {
+  n <- fit$n.risk[cumsum(fit$n.event) == fit$n.event]
+  rejected <- sapply(n, function(n) 2 * binom.test(n, n, 1 - q, "greater")$p.value < 1 - level)
+  c(0, fit$time)[which(!rejected)[1]]
+}
 save_csv(each_curve(function(fit, d) {
   found <- quantile(fit, probs)           # quantile.survfit
   data.frame(q = probs, estimate = as.numeric(found$quantile),
-             conf_low = as.numeric(found$lower), conf_high = as.numeric(found$upper))
+             conf_low = as.numeric(found$lower), conf_high = as.numeric(found$upper),
+             open_from = sapply(probs, function(q) open_from(fit, q, fit$conf.int)))
 }), "quantile.csv")
 
 # The restricted mean and its standard error as print(survfit(), rmean = tau) prints them, unrounded. R refuses a tau
-# before the first time.
+# before the first time. The interval has the variance with n/(n - 1), and Student's t.
 save_csv(rows(lapply(sets, function(d) {
   fit <- curve_of(d, "log-log")
   last <- max(fit$time)
+  n <- sum(d$weight)
   rows(lapply(unique(pmax(c(last / 3, last * 0.7, last), fit$time[1])), function(tau) {
     found <- summary(fit, rmean = tau)$table
-    data.frame(set = d$set[1], tau = tau, estimate = found[["rmean"]], std_error = found[["se(rmean)"]])
+    half <- if (n > 1) found[["se(rmean)"]] * sqrt(n / (n - 1)) * qt(0.975, n - 1) else NA
+    if (!is.na(half) && half == 0) half <- NA
+    data.frame(set = d$set[1], tau = tau, persons = n, estimate = found[["rmean"]], std_error = found[["se(rmean)"]],
+               conf_low = max(0, found[["rmean"]] - half), conf_high = min(tau, found[["rmean"]] + half))
   }))
 })), "restricted_mean.csv")
 
@@ -249,6 +266,7 @@ save_csv(rows(lapply(names(steps), function(name) {
     wilson_at <- mapply(function(x, n) suppressWarnings(prop.test(x, n, conf.level = level, correct = FALSE))$conf.int, d, n)
     data.frame(set = name, conf_level = level, step = step, events = d, at_risk = n, estimate = d / n,
                std_error = sqrt(d / n * (1 - d / n) / n), conf_low = wilson_at[1, ], conf_high = wilson_at[2, ],
-               retention = at$surv, retention_std_error = at$std.err, retention_low = at$lower, retention_high = at$upper)
+               retention = at$surv, retention_std_error = at$std.err, retention_low = at$lower, retention_high = at$upper,
+               retention_exact = all_free(at$surv, n, level))
   }))
 })), "discrete_hazard.csv")

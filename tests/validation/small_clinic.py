@@ -80,6 +80,7 @@ def clean_tables() -> Tables:
             "onset_date": ["2024-01-10", "2024-01-11"],
             "end_date": ["2024-01-12", None],
             "outcome": ["recovered", None],
+            "serious": ["no", "no"],
         }
     )
     return {

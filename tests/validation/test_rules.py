@@ -156,6 +156,17 @@ CELLS = [
     (
         "adverse_events",
         1,
+        {"outcome": "fatal", "serious": "no"},
+        "fatal_not_serious",
+        2,
+        "warning",
+        "E1",
+        "fatal",
+        "A death is serious",
+    ),
+    (
+        "adverse_events",
+        1,
         {"session_id": "S5"},
         "event_of_another_course",
         2,

@@ -32,6 +32,7 @@ from mesostats.estimators.rate_ratios import rate_difference, rate_ratio
 from mesostats.estimators.ratios import odds_ratio, risk_ratio
 from mesostats.estimators.stratified import stratified_risk_difference, stratified_risk_ratio
 from mesostats.estimators.stratified_odds import cochran_mantel_haenszel
+from mesostats.populations import NOT_RECORDED
 from mesostats.results import Multiplicity, Result, adjusted_p_values, contract, stack
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ _CLUSTERED: Final[dict[str, Estimator]] = {
 _RATES: Final[dict[str, Estimator]] = {"rate_ratio": rate_ratio, "rate_difference": rate_difference}
 _REPEATED: Final[dict[str, Estimator]] = {"rate_ratio": clustered_rate_ratio}
 _SHARES: Final = {("patient", "first"), ("course", "first"), ("session", "first")}
+_UNKNOWN: Final = (NOT_RECORDED, "not_asked", "unknown")
 _NO_EVENT: Final = "no event in either group: nothing to test"
 _REFERENCES: Final = (
     "Miettinen O, Nurminen M. Stat Med 1985;4:213-226. doi:10.1002/sim.4780040211",
@@ -97,7 +99,7 @@ def compare_adverse_events(
         The column that tells the groups apart: of patients, courses, sessions or products, as ``by`` of
         `adverse_event_rates`.
     reference
-        The group that all others are compared with; the largest one if not given.
+        The group that all others are compared with; if not given the largest one whose value is known.
     of, only, per, events, follow_up_days
         What is counted, as for `adverse_event_rates`.
     strata
@@ -134,13 +136,16 @@ def compare_adverse_events(
     Units where nobody asked are left out (``n_missing``), as in `adverse_event_rates`. A kind without an event in either group
     has no p value and is not in the family. Groups are taken as independent: a patient in both (with a session in each, or
     a course in each) makes the interval too wide rather than too narrow as long as a patient's events are alike; the note
-    says how many there are.
+    says how many there are. `exposure_effect` allows for such patients: of a care rule or a practitioner it is the one to
+    quote. Fisher's test is exact and cautious: its p value may be above .05 where the interval of the difference, which has a
+    score test of its own, leaves out 0.
 
     References
     ----------
     Miettinen O, Nurminen M (1985). Comparative analysis of two rates. doi:10.1002/sim.4780040211
 
-    Sato T (1989). On the variance estimator for the Mantel-Haenszel risk difference. Biometrics 45, 1323-1324.
+    Sato T, Greenland S, Robins JM (1989). On the variance estimator for the Mantel-Haenszel risk difference. Biometrics 45,
+    1323-1324. doi:10.2307/2531784
 
     Examples
     --------
@@ -195,7 +200,8 @@ def _reference(counts: Tally, reference: str | None) -> str:
     grid = counts.grid.assign(size=counts.totals("lower").trials)
     sizes = grid.groupby(counts.counting.keys[0])["size"].max()
     if reference is None:
-        return str(sizes.idxmax()) if len(sizes) else ""
+        named = sizes[~sizes.index.isin(_UNKNOWN)]
+        return str((named if len(named) else sizes).idxmax()) if len(sizes) else ""
     if reference not in sizes:
         msg = f"no group of {counts.counting.by[0]} is '{reference}'{did_you_mean(reference, sizes.index)}"
         raise ValueError(msg)

@@ -11,6 +11,7 @@ import pandas as pd
 from mesostats.engine import collect, day_number
 from mesostats.errors import did_you_mean
 from mesostats.populations import NOT_RECORDED, grouping, with_groups
+from mesostats.results import ESTIMATE_COLUMNS
 from mesostats.schedule import attended_sessions, cutoff_day, treated_course_days
 
 if TYPE_CHECKING:
@@ -116,9 +117,17 @@ def counting_of(
     ------
     DataError
         If the table adverse_events is absent.
+    TypeError
+        If the clinic is no data set, or the days are no whole number.
     ValueError
         If a column or a kind is unknown, a group bears the name of the column of kinds, or the days are negative.
     """
+    if not hasattr(clinic, "require"):
+        msg = f"clinic is a Dataset (ms.read(…) or ms.Dataset(patients=…, …)), found {type(clinic).__name__}"
+        raise TypeError(msg)
+    if isinstance(follow_up_days, bool) or not isinstance(follow_up_days, int):
+        msg = f"follow_up_days is a whole number of days, found {type(follow_up_days).__name__}"
+        raise TypeError(msg)
     clinic.require("adverse_events")
     if of not in OF and of not in clinic.columns("adverse_events"):
         known = [*OF, *clinic.columns("adverse_events")]
@@ -128,7 +137,9 @@ def counting_of(
         msg = f"follow_up_days is a number of days, not negative, found {follow_up_days}"
         raise ValueError(msg)
     counting = Counting((), of, per, events, follow_up_days, only)
-    columns = grouping(by, taken=[column.lower() for column in counting.kind_column])
+    present = {column.lower() for table in clinic.names for column in clinic.columns(table)}
+    taken = {column.lower() for column in counting.kind_column} | (present & {*ESTIMATE_COLUMNS})
+    columns = grouping(by, taken=taken)
     _check_only(clinic, counting)
     own = {column for table in _COURSE_TABLES for column in clinic.columns(table)}
     return Counting(

@@ -128,12 +128,12 @@ def _at_worst(found: nw.LazyFrame[Any], keys: list[str]) -> nw.LazyFrame[Any]:
 def count_groups(units: nw.LazyFrame[Any], counting: Counting) -> pd.DataFrame:
     """Return one row a group (``_group_0 …``): ``asked, unknown`` (units) and, a scenario, the sums over patients before any hit.
 
-    The scenarios count the units where nobody asked not at all (main), as free of events (lower), as with one (upper).
+    The scenarios count the units where nobody asked not at all (main), as free of events (lower), as with one (upper; a first event on the first day at risk).
     """
     patients = _patients(units, counting)
     sums = [nw.col("asked").sum(), nw.col("unknown").sum()]
     for scenario in _SCENARIOS:
-        trials, assumed = _scenario(scenario)
+        trials, assumed = _scenario(scenario, counting)
         sums += cluster_sums(trials, assumed, scenario)
     if not counting.by:
         return collect(patients.select(sums)).fillna(0)
@@ -155,15 +155,17 @@ def count_cells(units: nw.LazyFrame[Any], found: nw.LazyFrame[Any], counting: Co
         joined = patients.join(_patients(units, counting), on=keys, how="inner")
     sums = []
     for scenario in _SCENARIOS:
-        trials, assumed = _scenario(scenario)
+        trials, assumed = _scenario(scenario, counting)
         left, events = trials - nw.col("lost"), assumed + nw.col("hits")
+        # An event before its session, a defect of the data, leaves no time at risk.
+        per_trial = nw.when(left > 0).then(events**2 / left).otherwise(nw.lit(0.0))
         terms = {
             "trials": left - trials,
             "successes": nw.col("hits"),
             "trials_squared": left**2 - trials**2,
             "successes_squared": events**2 - assumed**2,
             "product": left * events - trials * assumed,
-            "successes_squared_per_trial": events**2 / left - assumed**2 / trials,
+            "successes_squared_per_trial": per_trial - assumed**2 / trials,
         }
         sums += [expression.sum().alias(f"{scenario}_{name}_added") for name, expression in terms.items()]
     return collect(joined.group_by(*counting.keys, KIND).agg(sums))
@@ -186,9 +188,13 @@ def _patients(units: nw.LazyFrame[Any], counting: Counting) -> nw.LazyFrame[Any]
     )
 
 
-def _scenario(scenario: str) -> tuple[nw.Expr, nw.Expr]:
+def _scenario(scenario: str, counting: Counting) -> tuple[nw.Expr, nw.Expr]:
     """Return a patient's size of units that count in a scenario, and of events assumed for those not asked."""
     none = nw.col("units") * 0.0
     if scenario == "main":
         return nw.col("known"), none
+    if (scenario, counting.per, counting.events) == ("upper", "patient_month", "first"):
+        # At the worst the first event came on the first day, and ended the time at risk.
+        doubtful = nw.col("unknown") / DAYS_A_MONTH
+        return nw.when(nw.col("unknown") > 0).then(doubtful).otherwise(nw.col("known")), nw.col("unknown")
     return nw.col("units"), nw.col("unknown") if scenario == "upper" else none

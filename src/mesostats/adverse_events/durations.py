@@ -121,19 +121,24 @@ def event_durations(
 
 def _durations(clinic: Dataset, counting: Counting) -> nw.LazyFrame[Any]:
     """Add ``days, over`` (1 where resolved) and ``excluded`` to the events."""
-    table = clinic.lazy("adverse_events").select("event_id", "outcome", last=day_number(nw.col("end_date")))
+    table = clinic.lazy("adverse_events").select(
+        "event_id",
+        last=day_number(nw.col("end_date")),
+        ended=nw.coalesce("outcome", nw.lit("")).is_in(["recovered", "sequelae"]),
+        fatal=(nw.coalesce("severity", nw.lit("")) == "fatal")
+        | (nw.coalesce("outcome", nw.lit("")) == "fatal"),
+    )
     onset, last, stop = nw.col("onset"), nw.col("last"), nw.col("stop")
     excluded = (
         nw.when(onset.is_null())
         .then(nw.lit("unknown onset"))
         .when(last < onset)
         .then(nw.lit("ended before its onset"))
-        .when(last.is_null() & nw.col("outcome").is_in(["recovered", "sequelae", "fatal"]))
+        .when(last.is_null() & (nw.col("ended") | nw.col("fatal")))
         .then(nw.lit("over on an unknown day"))
         .otherwise(nw.lit(""))
     )
-    fatal = nw.col("outcome").fill_null("unknown") == "fatal"
-    over = nw.when((last <= stop) & ~fatal).then(nw.lit(1)).otherwise(nw.lit(0))
+    over = nw.when((last <= stop) & ~nw.col("fatal")).then(nw.lit(1)).otherwise(nw.lit(0))
     until = nw.min_horizontal(nw.coalesce(last, stop), stop)
     joined = events_observed(clinic, counting).join(table, on="event_id", how="left")
     return clinic.engine.materialise(

@@ -22,7 +22,7 @@ from mesostats.adverse_events.histories import (
 )
 from mesostats.estimators import kaplan_meier, proportion, rate
 from mesostats.estimators.competing import aalen_johansen
-from mesostats.estimators.survival import log_log_limits
+from mesostats.estimators.survival import log_log_limits, lowest_without_event
 from mesostats.results import Result, contract, stack
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 _ENOUGH: Final = 10  # at risk; with fewer a curve's tail says little
 _ASSUMPTIONS: Final = (
-    "incidence_proportion counts whoever was censored before the day as free of the event: too low with censoring.",
-    "one_minus_kaplan_meier takes completion and dropout as censoring, as if the event could still come: too high.",
+    "incidence_proportion counts whoever was censored before the day as free of the event: if anything too low.",
+    "one_minus_kaplan_meier takes completion and dropout as censoring, as if the event could still come: if anything too high.",
     "aalen_johansen lets completion and dropout compete; only censoring is taken as uninformative: the one to quote.",
     "rate_transform is 1 - exp(-rate x day): as one_minus_kaplan_meier, and the rate is taken as constant.",
     "rate_transform_competing takes the rates of the event and of the competing ends as constant.",
@@ -43,7 +43,7 @@ _COUNTS: Final = "The numerator counts patients with the event by the day; the d
 _UNDATED: Final = "A patient whose event has no known onset is left out (n_missing)."
 _REFERENCES: Final = (
     "Stegherr R, Schmoor C, Beyersmann J, et al. Trials 2021;22:420. doi:10.1186/s13063-021-05354-x",
-    "Rufibach K, Stegherr R, Schmoor C, et al. Stat Biopharm Res 2023;15:141-155. doi:10.1080/19466315.2022.2144944",
+    "Rufibach K, Stegherr R, Schmoor C, et al. Stat Biopharm Res 2023;15:767-780. doi:10.1080/19466315.2022.2144944",
 )
 
 
@@ -103,7 +103,7 @@ def adverse_event_estimators(
     References
     ----------
     Stegherr R, Schmoor C, Beyersmann J, et al. (2021). Survival analysis for AdVerse events with VarYing follow-up times
-    (SAVVY). Trials 22, 420. doi:10.1186/s13063-021-05354-x
+    (SAVVY): estimation of adverse event risks. Trials 22, 420. doi:10.1186/s13063-021-05354-x
 
     Examples
     --------
@@ -256,9 +256,9 @@ class _Panel:
         """Return the curve's row that holds on the day."""
         before = curve[curve["time"] <= self.day]
         if curve.empty:
-            return _unknown(curve, "no patient to analyse")
+            return _unknown("no patient to analyse")
         if before.empty:
-            return _unknown(curve.head(1), "nobody left so far: the interval cannot be estimated", 0.0)
+            return _nobody_left(curve)
         past = self.day > curve["time"].max() and self.times.loc[
             self.times["end"] == CENSORED, "time"
         ].max() == (curve["time"].max())
@@ -326,10 +326,18 @@ class _Panel:
         )
 
 
-def _unknown(curve: pd.DataFrame, note: str, estimate: float = np.nan) -> pd.DataFrame:
-    """Return the row of a day before the curve begins, or of a curve of nobody."""
-    row = {"estimate": estimate, "std_error": np.nan, "conf_low": np.nan, "conf_high": np.nan, "note": note}
-    return pd.DataFrame([row | {"method": "" if curve.empty else curve["method"].iloc[0]}])
+def _unknown(note: str) -> pd.DataFrame:
+    """Return the row of a curve of nobody."""
+    row = dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), np.nan)
+    return pd.DataFrame([row | {"method": "", "note": note}])
+
+
+def _nobody_left(curve: pd.DataFrame) -> pd.DataFrame:
+    """Return the row of a day before the curve begins: all were watched so far, and none had the event."""
+    first = curve.head(1)
+    free = lowest_without_event(first["at_risk"].to_numpy(), float(first["conf_level"].iloc[0]))
+    note = "nobody left so far: exact limit from all at risk"
+    return first.assign(estimate=0.0, std_error=0.0, conf_low=0.0, conf_high=1 - free, note=note)
 
 
 def _explain(clinic: Dataset, counting: Counting, day: int, cell: Mapping[str, Any]) -> pd.DataFrame:

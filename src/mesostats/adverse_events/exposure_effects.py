@@ -264,7 +264,11 @@ def _rules_spec(
         "Of a care rule, kept is yes where the patient kept it: a rule that protects has a negative difference.",
         *(rule for rule in shared["rules"] if "whose exposure" not in rule),
     ]
-    names = {rule: entry.label for rule, entry in clinic.vocabulary.care_rules.items()}
+    names = {
+        rule: f"Avoided {entry.label[:1].lower()}{entry.label[1:]}"
+        for rule, entry in clinic.vocabulary.care_rules.items()
+    }
+    answers = {"yes": "kept", "no": "broken"}
     return shared | {
         "analysis": "care_rule_effects",
         "title": "Side effects by care rule: crude and adjusted risk per session",
@@ -272,7 +276,7 @@ def _rules_spec(
         "cutoff": clinic.cutoff.isoformat(),
         "rules": rules,
         "primary": "adjusted_risk_difference",
-        "labels": labels(clinic, ["term"]) | {"care_rule": names},
+        "labels": labels(clinic, ["term"]) | {"care_rule": names, "kept": answers},
         "excluded": {" ".join(key): each.spec["excluded"] for key, each in found.items()},
     }
 

@@ -231,9 +231,7 @@ def patient_rows(
         for frame in (followed_patients(clinic, counting), first_events(clinic, counting))
     )
     found = found.group_by(keys).agg(nw.col("onset").min(), nw.col("undated").max())
-    rows = collect(patients.join(found, on=keys, how="left")).rename(
-        columns=dict(zip(counting.keys, counting.by, strict=True))
-    )
+    rows = collect(patients.join(found, on=keys, how="left"))
     undated, day = rows["undated"].eq(1), (rows["onset"] - rows["first"] + 1).astype(float)
     if scenario == "upper":
         day = day.mask(undated, 1.0)
@@ -245,8 +243,10 @@ def patient_rows(
         end=rows["end"].map(names).mask(had, "event").astype("str"),
         excluded=np.select([rows["known"] == 0, lost], [NOT_ASKED, UNDATED], default=""),
     )
-    columns = ["patient_id", *counting.by, "time", "end", "excluded"]
-    return rows[columns].sort_values([*counting.by, "patient_id"], ignore_index=True)
+    columns = ["patient_id", *counting.keys, "time", "end", "excluded"]
+    # Groups get their own names last: these may be those of columns used above.
+    ordered = rows[columns].sort_values(keys, ignore_index=True)
+    return ordered.rename(columns=dict(zip(counting.keys, counting.by, strict=True)))
 
 
 def of_cell(frame: nw.LazyFrame[Any], counting: Counting, cell: Mapping[str, Any]) -> nw.LazyFrame[Any]:

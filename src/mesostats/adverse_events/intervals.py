@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
@@ -103,7 +104,8 @@ def interval_spec(
     """Return what the specifications of both analyses share."""
     spec = history_spec(clinic, counting, analysis, title, {"conf_level": conf_level})
     events = f"treatment-emergent, up to {counting.follow_up_days} days after the last attended session"
-    excluded = {"excluded_events": excluded_events(clinic, counting)}
+    # Events that belong to no attended session are not left out, or stand in n_missing.
+    excluded = {"excluded_events": excluded_events(clinic, replace(counting, per="patient"))}
     return spec | {"population": {"events": events} | spec["population"]} | excluded
 
 

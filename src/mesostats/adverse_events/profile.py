@@ -14,7 +14,7 @@ from mesostats.engine import collect
 from mesostats.estimators import proportion
 from mesostats.estimators.arguments import check_choice
 from mesostats.estimators.proportions import ProportionMethod
-from mesostats.populations import NOT_RECORDED, labels
+from mesostats.populations import NOT_RECORDED, grouping, labels
 from mesostats.results import Result, contract
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def adverse_event_profile(
     True
     """
     check_choice(method, get_args(ProportionMethod), "method")
+    grouping(by, taken=["term_class", "term", "severity"])
     counting = replace(counting_of(clinic, by, "term", follow_up_days=follow_up_days), graded=True)
     if counting.sessionwise:
         msg = f"the profile is of patients: by= takes columns of patients and courses, found {list(counting.by)}"

@@ -67,7 +67,9 @@ def adverse_event_rates(
         ``term``, ``term_class`` or ``severity``: all combinations, zeros too. Of a rate per patient-month the denominator is
         in months.
         Where some units were not asked (and had no event of any kind): ``n_missing`` of them, left out of the estimate,
-        and two more estimands, ``…_lower`` and ``…_upper``, that count them as free of events and as having one each.
+        and two more estimands, ``…_lower`` and ``…_upper``, that count them as free of events and as having one (of time at
+        risk: on its first day). Where all events count, nothing bounds how many they had: ``…_one_each`` stands in the
+        place of the upper bound.
 
     Raises
     ------
@@ -126,10 +128,16 @@ def _spec(clinic: Dataset, counting: Counting, arguments: dict[str, Any]) -> dic
     if counting.per == "patient_month" and counting.events == "first":
         what = "first events"
     question = question_of(counting)
+    if (counting.of, counting.events) == ("severity", "first") and counting.per != "patient_month":
+        question = question.replace("severity", "worst severity")
     return {
         "analysis": "adverse_event_rates",
         "title": f"{question[:1].upper()}{question[1:]}: {what} per {counting.per.replace('_', '-')}",
         "arguments": arguments,
         "primary": ESTIMANDS[counting.per, counting.events],
-        "references": ["Wilson EB. J Am Stat Assoc 1927;22:209-212. doi:10.1080/01621459.1927.10502953"],
+        "references": [
+            "Garwood F. Biometrika 1936;28:437-442. doi:10.1093/biomet/28.3-4.437"
+            if counting.events == "all" or counting.per == "patient_month"
+            else "Wilson EB. J Am Stat Assoc 1927;22:209-212. doi:10.1080/01621459.1927.10502953"
+        ],
     } | count_spec(clinic, counting)

@@ -155,7 +155,8 @@ def _sums(
     )
     parts = [came, left.rename(columns={"time": "day"}), unknown]
     kept = [part.astype({"day": float}) for part in parts if len(part)]
-    return pd.concat(kept) if kept else came.assign(gathered=0.0)
+    # Where all onsets are unknown no part has the other sums.
+    return pd.concat(kept or [came]).reindex(columns=[*cells, "day", "events", "squares", "gathered"])
 
 
 def _at_risk(days: pd.DataFrame, followed: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -282,12 +283,12 @@ def _explain(clinic: Dataset, counting: Counting, cell: Mapping[str, Any]) -> pd
         found = found.filter(nw.col("day") == day)
     found = found.group_by(keys).agg(nw.col("events").sum())
     rows = collect(patients.select(*keys, "time", "known").join(found, on=keys, how="left"))
-    rows = rows.rename(columns=dict(zip(counting.keys, counting.by, strict=True)))
+    rows = rows.sort_values(keys, ignore_index=True)
     asked = rows["known"] == 1
     at_risk = asked & (rows["time"] >= day) if named else asked
     number = rows["events"].fillna(0).astype(int)
     why = np.select([at_risk, asked], ["", "no longer observed on this day"], default=NOT_ASKED)
-    flagged = rows.drop(columns="known").assign(
-        events=number, in_denominator=at_risk, in_numerator=number > 0, excluded=why
+    flagged = rows.drop(columns=["known", "events"]).rename(
+        columns=dict(zip(counting.keys, counting.by, strict=True))
     )
-    return flagged.sort_values([*counting.by, "patient_id"], ignore_index=True)
+    return flagged.assign(events=number, in_denominator=at_risk, in_numerator=number > 0, excluded=why)

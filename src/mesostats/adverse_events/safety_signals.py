@@ -49,7 +49,7 @@ def signals(
     clinic: Dataset,
     *,
     by: By,
-    of: str = "term",
+    of: str | None = None,
     only: str | None = None,
     per: Per = "session",
     against: Against = "clinic",
@@ -67,15 +67,15 @@ def signals(
     by
         What is watched: ``practitioner_id``, ``clinic_id`` or ``lot``.
     of
-        The kinds of event, as in `adverse_event_rates`: ``any``, ``term``, ``class``, ``severity``, ``serious``, ``related``
-        or a column of adverse_events.
+        The kinds of event, as in `adverse_event_rates`. If not given, ``class`` for lots (of which there are so many that few
+        terms could be told apart), else ``term``; with `only` it is ``term``.
     only
         The one kind to look at: a question asked beforehand, such as ``"infection"``, needs less evidence than all kinds.
     per
         ``session``: sessions with an event; ``patient``: patients with an event in any of the unit's sessions.
     against
         Whom the patients with a lot are held against: those of the same ``clinic`` who got other lots of the substance
-        only, those of ``all_clinics``, or those of the clinic who were treated in the lot's ``period`` of use without it.
+        only, those of ``all_clinics``, or those of the clinic who were treated in the lot's ``period`` of use without it. Of lots only.
     follow_up_days
         As in `adverse_event_rates`.
     multiplicity
@@ -152,6 +152,7 @@ def signals(
         raise ValueError(msg)
     if by == "lot":
         clinic.require("products")
+    of = of or ("class" if by == "lot" and only is None else "term")
     lots: LotComparison | None = None
     counted: dict[str, Any] = {"of": of, "follow_up_days": follow_up_days, "only": only}
     counts = tally(clinic, counting_of(clinic, _GROUPS[by], per=per, **counted))

@@ -39,7 +39,7 @@ _OF: Final = {
     "any": "any side effect",
     "term": "side effects by term",
     "class": "side effects by class",
-    "severity": "side effects by worst severity",
+    "severity": "side effects by severity",
     "serious": "serious side effects",
     "related": "side effects judged related to the treatment",
     "fatal": "fatal side effects",
@@ -82,6 +82,12 @@ class Tally:
         """The ways to count the units where nobody asked: not at all, and where there are any as free and as not."""
         return ("main", "lower", "upper") if self.grid["unknown"].sum() > 0 else ("main",)
 
+    def suffix(self, scenario: str) -> str:
+        """Return how an estimand of a scenario ends; where events repeat, one event each is no upper bound."""
+        if scenario == "main":
+            return ""
+        return "_one_each" if (scenario, self.counting.events) == ("upper", "all") else f"_{scenario}"
+
     def keys(self) -> dict[str, pd.Series[Any]]:
         """Return the columns that name the rows of a result: groups and kind."""
         names = zip(self.counting.keys, self.counting.by, strict=True)
@@ -105,7 +111,8 @@ class Tally:
         if scenario == "lower":
             return f"{units} where nobody asked counted as free of events"
         if scenario == "upper":
-            return f"{units} where nobody asked counted as having an event"
+            one = "one event each, which is no upper bound" if self.counting.events == "all" else "an event"
+            return f"{units} where nobody asked counted as having {one}"
         if self.unused:
             return "no session records that anybody asked about side effects: all count as asked"
         return ""
@@ -123,8 +130,8 @@ class Tally:
         events = found.group_by(keys).agg(nw.col("events").sum(), nw.col("lost").max())
         rows = collect(units.select(*keys, "known", "unknown", "size").join(events, on=keys, how="left"))
         rows = rows.sort_values(keys, ignore_index=True)
-        rows = rows.rename(columns=dict(zip(counting.keys, counting.by, strict=True)))
-        bound = str(cell.get("estimand", "")).rpartition("_")[2]
+        estimand = str(cell.get("estimand", ""))
+        bound = "upper" if estimand.endswith("_one_each") else estimand.rpartition("_")[2]
         counted = rows["known"].eq(1) | (bound in {"lower", "upper"})
         assumed = rows["unknown"].eq(1) & (bound == "upper")
         number = rows["events"].fillna(0).astype(int) + assumed
@@ -133,7 +140,10 @@ class Tally:
             if counting.per == "patient_month"
             else {}
         )
-        return rows.drop(columns=["known", "unknown", "size", "lost"]).assign(
+        named = rows.drop(columns=["known", "unknown", "size", "lost"]).rename(
+            columns=dict(zip(counting.keys, counting.by, strict=True))
+        )
+        return named.assign(
             **months,
             events=number,
             in_denominator=counted,
@@ -146,7 +156,8 @@ def tally(clinic: Dataset, counting: Counting) -> Tally:
     """Count the exposed population and its events on the engine."""
     units, found = exposed_units(clinic, counting), hits(clinic, counting)
     groups, cells = count_groups(units, counting), count_cells(units, found, counting)
-    names = pd.DataFrame({KIND: kinds(clinic, list(cells[KIND].unique()), counting)})
+    # Of a column of the events there may be no kind at all.
+    names = pd.DataFrame({KIND: kinds(clinic, list(cells[KIND].unique()), counting)}, dtype="str")
     grid = groups.merge(names, how="cross").merge(cells, on=[*counting.keys, KIND], how="left")
     added = [column for column in cells.columns if column not in {*counting.keys, KIND}]
     grid = grid.assign(**{column: grid[column].astype(float).fillna(0.0) for column in added})
@@ -166,11 +177,10 @@ def tally_estimates(
         found = with_clustering_note(clustered_proportion(totals, conf_level=conf_level))
     else:
         found = proportion(totals.successes, totals.trials, conf_level=conf_level, method=method)
-    suffix = "" if scenario == "main" else f"_{scenario}"
     remark = counts.remark(scenario)
     return found.reset_index(drop=True).assign(
         **counts.keys(),
-        estimand=ESTIMANDS[counting.per, counting.events] + suffix,
+        estimand=ESTIMANDS[counting.per, counting.events] + counts.suffix(scenario),
         unit=unit_of(counting),
         n_missing=counts.grid["unknown"],
         note=["; ".join(filter(None, (note, remark))) for note in found["note"]],
@@ -198,7 +208,7 @@ def count_spec(clinic: Dataset, counting: Counting) -> dict[str, Any]:
     rules = [
         f"Treatment-emergent: from the first attended session to {days} days after the last one.",
         "Serious is as recorded, never derived from severity.",
-        "Units where nobody asked are left out of the estimate; its bounds count them as free, and as having one event.",
+        "Units where nobody asked are left out of the estimate (n_missing).",
     ]
     if counting.placed:
         rules.append(

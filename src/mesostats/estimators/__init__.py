@@ -29,7 +29,8 @@ from mesostats.estimators.ratios import fisher_p, odds_ratio, risk_ratio
 from mesostats.estimators.recurrent import compare_mean_functions, mean_cumulative_function
 from mesostats.estimators.stratified import stratified_risk_difference, stratified_risk_ratio
 from mesostats.estimators.stratified_odds import cochran_mantel_haenszel, stratified_odds_ratio
-from mesostats.estimators.survival import discrete_hazard, kaplan_meier, quantile, restricted_mean
+from mesostats.estimators.survival import discrete_hazard, kaplan_meier
+from mesostats.estimators.survival_summaries import quantile, restricted_mean
 
 __all__ = [
     "ClusterTotals",

@@ -8,7 +8,7 @@ import numpy as np
 
 from mesostats.estimators.arguments import amounts, check_same_length, indicators
 from mesostats.estimators.logrank import label_codes
-from mesostats.estimators.survival import kaplan_meier, log_log_limits
+from mesostats.estimators.survival import kaplan_meier, log_log_limits, lowest_without_event
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
 
-_METHOD: Final = "Kaplan-Meier, standard error by clusters (infinitesimal jackknife), log-log interval"
+_METHOD: Final = "Kaplan-Meier, standard error by clusters (infinitesimal jackknife, k/(k - 1)), log-log interval, t quantile"
 _NOTHING: Final = 1e-14
 
 
@@ -40,7 +40,8 @@ def clustered_kaplan_meier(
     Returns
     -------
     pandas.DataFrame
-        As `kaplan_meier`, for `quantile` to read: one row a distinct time.
+        As `kaplan_meier`, for `quantile` to read: one row a distinct time; then ``clusters_at_risk``, the clusters with
+        a time still to come just before it. With one cluster the standard error is NaN after the first event.
 
     Raises
     ------
@@ -49,10 +50,11 @@ def clustered_kaplan_meier(
 
     Notes
     -----
-    The estimate is that of `kaplan_meier`. The variance of log S is the sum over clusters of the square of the sum,
-    over the cluster's times and the event times s up to t, of (d_i - Y_i·d/n)/(n - d): the infinitesimal jackknife of
-    R's ``survival::survfit`` with ``cluster``. With one time a cluster it is Greenwood's. It is too small with few
-    clusters, as every sandwich is.
+    The estimate is that of `kaplan_meier`. The variance of log S is k/(k - 1) times the sum over the k clusters of the
+    square of the sum, over the cluster's times and the event times s up to t, of (d_i - Y_i·d/n)/(n - d): but for the
+    factor, without which it is too small with few clusters, the infinitesimal jackknife of R's ``survival::survfit`` with
+    ``cluster``, and with one time a cluster Greenwood's. The log-log interval has Student's t on k - 1 degrees of freedom.
+    Before the first event it is exact as in `kaplan_meier`, with the clusters still at risk in place of the persons.
 
     References
     ----------
@@ -63,26 +65,44 @@ def clustered_kaplan_meier(
     >>> curve = clustered_kaplan_meier([2, 5, 5, 8], [1, 1, 0, 1], ["a", "a", "b", "b"])
     >>> curve[["time", "at_risk", "estimate", "std_error"]].round(4)
        time  at_risk  estimate  std_error
-    0   2.0        4      0.75     0.1768
-    1   5.0        3      0.50     0.3536
+    0   2.0        4      0.75       0.25
+    1   5.0        3      0.50       0.50
     2   8.0        1      0.00        NaN
     """
     moments, happened = amounts(time, "time"), indicators(event, "event")
     labels = np.asarray(cluster)
     check_same_length(time=moments, event=happened, cluster=labels)
     curve = kaplan_meier(moments, happened, conf_level=conf_level)
-    codes, _ = label_codes(labels, "cluster")
-    variance = _log_variance(curve, moments, happened, codes)
-    survival = curve["estimate"].to_numpy()
-    std_error = np.where(survival > 0, survival * np.sqrt(variance), np.nan)
-    seen = (survival == 1) | (variance > _NOTHING)
-    low, high = log_log_limits(survival, np.where(seen, variance, np.nan), conf_level)
-    note = np.where(seen | (survival == 0), curve["note"], "one cluster, or all alike: no variance to see")
-    return curve.assign(std_error=std_error, conf_low=low, conf_high=high, method=_METHOD, note=note)
+    codes, names = label_codes(labels, "cluster")
+    clusters, survival = len(names), curve["estimate"].to_numpy()
+    factor = clusters / (clusters - 1) if clusters > 1 else np.nan
+    none = survival == 1
+    variance = np.where(none, 0.0, factor * _log_variance(curve, moments, happened, codes))
+    seen = variance > _NOTHING
+    low, high = log_log_limits(survival, np.where(seen, variance, np.nan), conf_level, df=clusters - 1)
+    at_risk = _clusters_at_risk(curve, moments, codes)
+    return curve.assign(
+        std_error=np.where(survival > 0, survival * np.sqrt(variance), np.nan),
+        conf_low=np.where(none, lowest_without_event(at_risk, conf_level), low),
+        conf_high=np.where(none, 1.0, high),
+        method=_METHOD,
+        note=np.where(
+            none | seen | (survival == 0), curve["note"], "one cluster, or all alike: no variance to see"
+        ),
+        clusters_at_risk=at_risk,
+    )
+
+
+def _clusters_at_risk(curve: pd.DataFrame, time: Floats, cluster: Integers) -> Integers:
+    """Count the clusters with a time still to come just before each distinct time."""
+    last = np.zeros(int(cluster.max(initial=-1)) + 1)
+    np.maximum.at(last, cluster, time)
+    leaving = np.bincount(np.searchsorted(curve["time"].to_numpy(), last), minlength=len(curve))
+    return np.cumsum(leaving[::-1])[::-1]
 
 
 def _log_variance(curve: pd.DataFrame, time: Floats, event: Integers, cluster: Integers) -> Floats:
-    """Return the clustered variance of log S at each distinct time.
+    """Return the clustered variance of log S at each distinct time, without a small-sample factor.
 
     A time i that lies ahead has the influence -G(t), with G the sum of d/(n(n - d)); once past it keeps
     b_i = d_i/(n - d) - G(t_i). Of a cluster with k times ahead the square is (B - k·G)², with B the sum of the b_i past:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mesostats.estimators.arguments import amounts, check_conf_level, check_same_length, counts
-from mesostats.estimators.survival import log_log_limits
+from mesostats.estimators.survival import log_log_limits, lowest_without_event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +71,9 @@ def aalen_johansen(
     log(-log F), as there with ``conf.type = "log-log"``. (``cmprsk::cuminc`` has Aalen's variance, which has n - 1 in
     place of n, and differs in small samples.)
 
+    While a cause has not come, R has no limits. Here they are 0 and 1 - a^(1/n), with a = (1 - conf_level)/2: the n at risk
+    were all watched so far without it, and this is Clopper and Pearson's limit of 0 of n, as in `kaplan_meier`.
+
     References
     ----------
     Aalen OO, Johansen S (1978). An empirical transition matrix for non-homogeneous Markov chains based on censored
@@ -102,7 +105,7 @@ def aalen_johansen(
     for cause in shown:
         events = _tally(place[kinds == cause], persons[kinds == cause], len(distinct))
         incidence, variance = _incidence(events, ended, at_risk)
-        low, high, note = _limits(incidence, variance, conf_level)
+        low, high, note = _limits(incidence, variance, at_risk, conf_level)
         frame = {"cause": cause, "time": distinct, "at_risk": at_risk, "events": events}
         frame |= {"censored": leaving - ended, "estimate": incidence, "std_error": np.sqrt(variance)}
         frame |= {
@@ -184,16 +187,17 @@ _ONE: Final = 1e-12  # an incidence nearer to 1 than this is 1; cumulative sums 
 
 
 def _limits(
-    incidence: Floats, variance: Floats, conf_level: float
+    incidence: Floats, variance: Floats, at_risk: Integers, conf_level: float
 ) -> tuple[Floats, Floats, npt.NDArray[np.str_]]:
-    """Return the limits on the scale log(-log F), and why there are none."""
-    certain = incidence >= 1 - _ONE
-    inside = np.where((incidence > 0) & ~certain, incidence, np.nan)
+    """Return the limits on the scale log(-log F), and a note where they are exact or there are none."""
+    none, certain = incidence == 0, incidence >= 1 - _ONE
+    inside = np.where(~none & ~certain, incidence, np.nan)
     low, high = log_log_limits(inside, variance / inside**2, conf_level)
+    low, high = np.where(none, 0.0, low), np.where(none, 1 - lowest_without_event(at_risk, conf_level), high)
     note = np.select(
-        [incidence == 0, certain],
+        [none, certain],
         [
-            "no event of this kind so far: the interval cannot be estimated",
+            "no event of this kind so far: exact limit from those still at risk",
             "everybody had the event: the interval is not defined",
         ],
         default="",

@@ -38,6 +38,10 @@ _WEIGHTED: Final = (
     "stabilised inverse probability weights from a logistic propensity model; cluster-robust variance of the stacked "
     "estimating equations; t, df = clusters - coefficients"
 )
+_FEWEST: Final = (
+    5  # events, or observations without one: fewer show too little of how unlike the clusters are
+)
+_INFERENCE: Final = ("std_error", "conf_low", "conf_high", "statistic", "p_value")
 _NO_MODEL: Final = "the outcome model has no finite solution"
 _NO_PROPENSITY: Final = (
     "the propensity model has no finite solution: the groups do not overlap in the covariates"
@@ -106,6 +110,9 @@ def standardized_risks(
     k minus the number of propensity coefficients degrees of freedom. The note tells each group's effective sample
     size, (sum w)²/sum w², and the largest standardized difference of a covariate that the weights left.
 
+    With fewer than 5 events in all, or fewer than 5 observations without one, there are estimates alone: the few clusters
+    that bear them show too little of the variance between clusters, and intervals would hold less than their level.
+
     Intervals of risks are taken on the logit scale, of ratios on the log scale, as is their standard error. Only what is among the covariates is
     adjusted for.
 
@@ -154,7 +161,19 @@ def standardized_risks(
         msg = f"method 'iptw' compares two groups, found {len(found.labels)}; use method 'gee'"
         raise ValueError(msg)
     marginal = _outcome_model(found) if method == "gee" else _weighting(found)
-    return contrasts(found, marginal, conf_level)
+    return _without_few(contrasts(found, marginal, conf_level), found)
+
+
+def _without_few(frame: pd.DataFrame, found: Sample) -> pd.DataFrame:
+    """Take the intervals away where too few observations with or without the event bear them, and say so."""
+    events = found.events.sum()
+    rarer, words = min((events, "events"), (found.trials.sum() - events, "observations without the event"))
+    if rarer >= _FEWEST:
+        return frame
+    few = f"fewer than {_FEWEST} {words} in all: no interval"
+    known = frame["std_error"].notna()
+    notes = frame["note"].mask(known, frame["note"].where(frame["note"] == "", frame["note"] + "; ") + few)
+    return frame.assign(note=notes, **dict.fromkeys(_INFERENCE, np.nan))
 
 
 def _outcome_model(found: Sample) -> MarginalRisks:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _GRADIENT: Final = 1e-5  # of the log-likelihood a patient, where a fit counts as converged
 _SINGULAR: Final = 1e12  # an information matrix of this condition number has no inverse worth its digits
-_FITTED: Final = "negative binomial regression, Wald interval"
+_FITTED: Final = "negative binomial regression, variance x N/(N - groups), t quantile"
 _ROBUST: Final = "Poisson regression, robust (sandwich) variance, t quantile"
 
 
@@ -69,7 +69,9 @@ def negative_binomial_rate_ratio(
     -----
     Each patient's events are Poisson with mean rate x exposure x a gamma frailty of mean 1, the variance of which is
     the dispersion, one for all groups. The standard error comes from the Hessian of coefficients and dispersion
-    together (as ``glmmTMB``; ``MASS::glm.nb`` takes the dispersion as known). Where the events vary no more than
+    together (as ``glmmTMB``; ``MASS::glm.nb`` takes the dispersion as known), with the variance times N/(N - groups) for
+    N patients, as of a regression, since the dispersion is fitted too low in small samples; Student's t has N - groups
+    degrees of freedom. (Groups without events are not part of the model, nor their patients.) Where the events vary no more than
     Poisson, the score of the dispersion at 0 being 0 or less, or where the fit does not converge, the model is Poisson
     with the patient-clustered variance of `clustered_rate` and Student's t on patients - groups degrees of freedom.
 
@@ -108,7 +110,7 @@ def negative_binomial_rate_ratio(
             "conf_high": estimate * fold,
             "conf_level": conf_level,
             "statistic": statistic,
-            "df": fit.df if np.isfinite(fit.df) else np.nan,
+            "df": fit.df,
             "p_value": 2 * stats.t.sf(np.abs(statistic), fit.df),
             "numerator": successes[others],
             "denominator": trials[others],
@@ -191,11 +193,12 @@ def _negative_binomial(patients: _Patients, rows: npt.NDArray[np.bool_]) -> _Fit
         information = -np.asarray(model.hessian(parameters), dtype=np.float64)
     if not (gradient < _GRADIENT and parameters[-1] > 0 and np.linalg.cond(information) < _SINGULAR):
         return None
+    df = len(y) - len(used)  # above 0: a group's only patient has no residual, and alone no dispersion
     covariance = np.full((len(rates), len(rates)), np.nan)
-    covariance[np.ix_(used, used)] = np.linalg.inv(information)[:-1, :-1]
+    covariance[np.ix_(used, used)] = np.linalg.inv(information)[:-1, :-1] * len(y) / df
     fitted = rates.copy()
     fitted[used] = np.exp(parameters[:-1])
-    return _Fit(fitted, covariance, np.inf, float(parameters[-1]), _FITTED, "")
+    return _Fit(fitted, covariance, float(df), float(parameters[-1]), _FITTED, "")
 
 
 def _poisson(patients: _Patients, why: str) -> _Fit:

@@ -11,6 +11,7 @@ from scipy import stats
 
 from mesostats.estimators.arguments import amounts, check_conf_level, check_same_length, counts
 from mesostats.estimators.logrank import label_codes, quadratic_form
+from mesostats.estimators.rates import effective_limits
 
 if TYPE_CHECKING:
     from typing import Self
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Integers = npt.NDArray[np.int64]
 
-_METHOD: Final = "Nelson-Aalen mean cumulative function, Lawless-Nadeau variance, log interval"
+_METHOD: Final = (
+    "Nelson-Aalen mean cumulative function, Lawless-Nadeau variance x n/(n - 1), Garwood interval at the effective number "
+    "of events, t quantile"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +141,8 @@ def mean_cumulative_function(
     pandas.DataFrame
         One row a distinct time of an event or an end: ``time, at_risk, events, censored, estimate, std_error, conf_low,
         conf_high, conf_level, method, note``. ``estimate`` is the mean number of events by that time, ``at_risk``
-        the number of subjects just before it. No rows if there is nobody.
+        the number of subjects just before it. Of one subject standard error and limits are NaN. No rows if there is
+        nobody.
 
     Raises
     ------
@@ -148,13 +153,17 @@ def mean_cumulative_function(
     -----
     M(t) is the sum of d/n over the times up to t. The variance is the sum over subjects of the square of
     sum (d_i - Y_i·d/n)/n, with d_i a subject's own events and Y_i whether it is at risk: valid however alike the events
-    of a subject are (Lawless and Nadeau), and that of R's ``survival::survfit`` with ``id``. The interval is on the
-    log scale. The end of observation must have nothing to do with the events to come.
+    of a subject are (Lawless and Nadeau), and that of R's ``survival::survfit`` with ``id``; times N/(N - 1), with N all
+    subjects. The interval is Garwood's at the effective number of events x = M²/variance · (z/t)², with Student's t on
+    N - 1 degrees of freedom: χ²(a; 2x)/2 and χ²(1 - a; 2x + 2)/2, times M/x, as in `clustered_rate`. The end of
+    observation must have nothing to do with the events to come.
 
     References
     ----------
     Lawless JF, Nadeau C (1995). Some simple robust methods for the analysis of recurrent events.
     doi:10.1080/00401706.1995.10484300
+
+    Garwood F (1936). Fiducial limits for the Poisson distribution. doi:10.1093/biomet/28.3-4.437
 
     Examples
     --------
@@ -208,9 +217,12 @@ def mean_cumulative_curve(totals: RecurrentTotals, *, conf_level: float = 0.95) 
     crossed = spent * (mean - has_left) + frozen
     variance = np.cumsum(totals.squares) - 2 * crossed + left_squared + at_risk * spent**2
     # No subject differs from the others: nothing is left of the variance but rounding.
-    std_error = np.sqrt(np.where(variance > _NOTHING * np.maximum(mean, _NOTHING) ** 2, variance, 0.0))
-    inside = np.where((mean > 0) & (std_error > 0), mean, np.nan)
-    fold = np.exp(float(stats.norm.isf((1 - conf_level) / 2)) * std_error / inside)
+    variance = np.where(variance > _NOTHING * np.maximum(mean, _NOTHING) ** 2, variance, 0.0)
+    subjects = float(totals.leaving.sum())
+    df = subjects - 1 if subjects > 1 else np.nan
+    variance = np.where(mean > 0, variance * subjects / df, 0.0)
+    effective = mean**2 / np.where(variance > 0, variance, np.nan)
+    low, high = effective_limits(effective, np.full(len(mean), df), (1 - conf_level) / 2)
     return pd.DataFrame(
         {
             "time": totals.time,
@@ -218,15 +230,16 @@ def mean_cumulative_curve(totals: RecurrentTotals, *, conf_level: float = 0.95) 
             "events": totals.events.astype(np.int64),
             "censored": totals.leaving.astype(np.int64),
             "estimate": mean,
-            "std_error": std_error,
-            "conf_low": inside / fold,
-            "conf_high": inside * fold,
+            "std_error": np.sqrt(variance),
+            "conf_low": low * mean / effective,
+            "conf_high": high * mean / effective,
             "conf_level": conf_level,
             "method": _METHOD,
             "note": np.select(
-                [mean == 0, std_error == 0],
+                [mean == 0, np.isnan(variance), variance == 0],
                 [
                     "no event so far: the interval cannot be estimated",
+                    "one subject: no variance to see",
                     "all subjects had the same events: no variance to see",
                 ],
                 default="",

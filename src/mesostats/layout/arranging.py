@@ -228,7 +228,7 @@ def bounds(result: Result, estimand: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The grouping columns, ``time``, ``lower`` and ``upper``; no rows where the result has no bounds.
+        The grouping columns, ``time``, ``lower`` and ``upper``; no rows where the result has no bounds. ``upper`` is NaN where there is none.
     """
     keys = [*result.groups, "time"]
     sides = [
@@ -237,7 +237,7 @@ def bounds(result: Result, estimand: str) -> pd.DataFrame:
         )
         for side in BOUNDS
     ]
-    return sides[0].merge(sides[1], on=keys)
+    return sides[0].merge(sides[1], on=keys, how="left")
 
 
 def starts_at(estimand: str) -> float | None:

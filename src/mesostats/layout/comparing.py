@@ -66,6 +66,12 @@ class Comparison:
         return _TESTED if _TESTED in self.measures else self.primary
 
     @property
+    def test_name(self) -> str:
+        """What heads the p value: Fisher's is exact and may disagree with the interval beside it."""
+        exact = self.of(self.tested)["method"].str.contains("Fisher").any()
+        return "p (Fisher)" if exact else "p"
+
+    @property
     def measures(self) -> list[str]:
         """The measures of the comparisons, the one to quote first."""
         names = dict.fromkeys(self.result.estimates["estimand"])

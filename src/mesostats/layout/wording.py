@@ -19,6 +19,7 @@ MISSING: Final = "\N{EN DASH}"
 """What stands where a number could not be estimated."""
 
 BOUNDS: Final = ("_lower", "_upper")
+_ASSUMED: Final = (*BOUNDS, "_one_each")
 """How the estimands end that are bounds on another one."""
 
 _HUNDRED: Final = 100.0
@@ -107,7 +108,7 @@ def is_share(estimand: str) -> bool:
 
 def is_bound(estimand: str) -> bool:
     """Tell whether an estimand is a bound on another one."""
-    return estimand.endswith(BOUNDS)
+    return estimand.endswith(_ASSUMED)
 
 
 def amount(value: float, estimand: str) -> str:

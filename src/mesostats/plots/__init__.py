@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from matplotlib import pyplot as plt
@@ -104,6 +105,9 @@ def plot(result: Result, *, ax: Axes | None = None, kind: str | None = None, mos
         msg = f"most == {most}, must be 1 or more: it is how many rows are drawn"
         raise ValueError(msg)
     rows = most or _MOST_ROWS
+    if result.spec["analysis"] == "care_rule_effects":  # risks and ratios would not fit the differences' axis
+        primary = result.estimates["estimand"].eq(result.spec["primary"])
+        result = replace(result, estimates=result.estimates[primary].reset_index(drop=True))
     picture = _chosen(result, kind)
     if ax is None:
         _, ax = plt.subplots(figsize=picture.size(result, rows) if picture else None, layout="constrained")

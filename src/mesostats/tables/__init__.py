@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
@@ -76,11 +77,31 @@ def table(result: Result, *, title: str | None = None, most: int | None = None) 
 def _sheet(result: Result, most: int | None) -> Sheet:
     if shown(result).empty:
         return Sheet(
-            pd.DataFrame({"_stub": ["nothing to show"]}), {"_stub": ""}, [], sources=[cutoff_line(result)]
+            pd.DataFrame({"_stub": ["nothing to show"]}),
+            {"_stub": ""},
+            [],
+            sources=[*_reasons(result), cutoff_line(result)],
         )
     if result.spec["analysis"] == "signals":
         return watching_sheet(result, most)
+    if result.spec["analysis"] == "care_rule_effects":
+        return _care_rules_sheet(result, most or _MOST_ROWS)
     return _SHEETS.get(result.spec["analysis"], general_sheet)(result, most or _MOST_ROWS)
+
+
+def _reasons(result: Result) -> list[str]:
+    """Return why a result holds nothing, where it says so."""
+    return [f"Not compared: {what} ({why})." for what, why in result.spec.get("not_compared", {}).items()]
+
+
+def _care_rules_sheet(result: Result, most: int) -> Sheet:
+    """Return risks and their difference a rule, with what they were adjusted for."""
+    frame = result.estimates
+    kept = frame["estimand"].isin(["crude_risk", "adjusted_risk", result.spec["primary"]])
+    sheet = general_sheet(replace(result, estimates=frame[kept].reset_index(drop=True)), most)
+    told = ("Of a care rule", "Adjusted for", "What was not")
+    lines = [rule for rule in result.spec["rules"] if rule.startswith(told)]
+    return replace(sheet, sources=[*lines, *_reasons(result), *sheet.sources])
 
 
 def _identity(result: Result, title: str | None, most: int | None) -> str:

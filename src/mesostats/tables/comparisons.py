@@ -127,7 +127,7 @@ def _compared(found: Comparison, group: Any, kinds: list[Any]) -> list[tuple[str
             f"{_head(found, found.primary)} ({level} CI)",
             [with_interval(row) for _, row in measure.iterrows()],
         ),
-        ("p", "p", [p_text(value) for value in tested["p_value"]]),
+        ("p", found.test_name, [p_text(value) for value in tested["p_value"]]),
         ("adjusted", "adjusted p", [p_text(value) for value in tested["p_adjusted"]]),
     ]
 
@@ -168,7 +168,7 @@ def _by_group(found: Comparison) -> Sheet:
                 rows["p_adjusted"].map(p_text).to_numpy(),
             )
     if "p0" in texts:
-        columns += [Column("p0", "p", against), Column("adjusted0", "adjusted p", against)]
+        columns += [Column("p0", found.test_name, against), Column("adjusted0", "adjusted p", against)]
     sources = _sources(found, found.rates, 0)
     rows_of = {group: row for row, group in enumerate(found.groups)}
     notes = [
@@ -223,7 +223,7 @@ def _unasked(found: Comparison) -> list[str]:
         for _, row in firsts.iterrows()
         if row["n_missing"] > 0
     ]
-    unit = units_of(found.rates)
+    unit = "patients" if units_of(found.rates).startswith("patient-") else units_of(found.rates)
     return (
         [f"Left out, because nobody asked about side effects ({unit}): {', '.join(parts)}."] if parts else []
     )

@@ -19,7 +19,7 @@ _ALIKE: Final = 3  # as many notes that differ only in numbers stand one by one;
 _NUMBER: Final = re.compile(r"(?<![\w.-])-?\d+(?:\.\d+)?(?![\w-])")
 _BOUNDS_NOTE: Final = (
     "Missing: {units} without an answer, because nobody asked; they are not in n/N. Bounds: the estimate if none of them had "
-    "the event, and if all of them had."
+    "the event, and if all of them had (where events repeat, only the first)."
 )
 
 
@@ -87,7 +87,10 @@ def bounds_texts(result: Result, frame: pd.DataFrame) -> list[str | None]:
     for estimand in frame["estimand"].unique():
         for *key, low, high in bounds(result, estimand).itertuples(index=False):
             texts = amount(low, estimand), amount(high, estimand)
-            limits[estimand, *map(_comparable, key)] = span(*texts) if low != high else MISSING
+            both = span(*texts) if low != high else MISSING
+            limits[estimand, *map(_comparable, key)] = (
+                both if pd.notna(high) else f"\N{GREATER-THAN OR EQUAL TO} {texts[0]}"
+            )
     keys = frame[["estimand", *result.groups, "time"]].itertuples(index=False)
     return [limits.get(tuple(map(_comparable, key))) for key in keys]
 

@@ -212,6 +212,13 @@ _OUTCOMES = (
 
 _EVENTS = (
     Rule(
+        "fatal_not_serious",
+        2,
+        "warning",
+        "fatal, and serious is no",
+        "A death is serious: correct serious, or the severity and the outcome.",
+    ),
+    Rule(
         "event_two_severities",
         1,
         "warning",

@@ -29,12 +29,19 @@ def check_side_effects(clinic: Dataset) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        ``event_unresolved_with_end``, ``event_two_severities`` and ``event_of_another_course``.
+        ``event_unresolved_with_end``, ``fatal_not_serious``, ``event_two_severities`` and ``event_of_another_course``.
     """
     events = checked(clinic, "adverse_events").with_columns(held=nw.coalesce("session_id", nw.lit("")))
     unresolved = events.filter(nw.col("outcome").is_in(_UNRESOLVED), ~nw.col("end_date").is_null())
     rows = unresolved.select(*marks("event_id"), "outcome", "end_date")
     yield from look("event_unresolved_with_end", "adverse_events", "end_date", rows)
+    fatal = (nw.col("outcome") == "fatal") | (nw.col("severity") == "fatal")
+    yield from look(
+        "fatal_not_serious",
+        "adverse_events",
+        "serious",
+        events.filter(fatal, nw.col("serious") == "no").select(*marks("event_id")),
+    )
     severities = (
         events.filter(~nw.col("severity").is_null())
         .group_by(*_EVENT)
