@@ -324,7 +324,7 @@ def test_groups_named_as_columns_of_an_analysis_are_explained(column: str) -> No
 
 
 def test_where_nobody_recorded_having_asked_the_worst_is_an_event_on_the_first_day() -> None:
-    row = ms.adverse_event_rates(small_clinic(onset_date="2023-01-01"), per="patient_month").cell(
-        estimand="first_events_per_patient_month_upper"
-    )
+    found = ms.adverse_event_rates(small_clinic(onset_date="2023-01-01"), per="patient_month")
+    row = found.cell(estimand="first_events_per_patient_month_upper")
     assert (row["numerator"], row["denominator"]) == (1, pytest.approx(1 / MONTH))
+    assert_explained(found, denominator="patient_months")

@@ -28,6 +28,7 @@ from mesostats.estimators.crude_risks import crude_risks
 from mesostats.estimators.models import AdjustmentMethod, standardized_risks
 from mesostats.populations import labels
 from mesostats.results import Result, contract, stack
+from mesostats.schedule import attended_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -230,7 +231,7 @@ def _not_comparable(clinic: Dataset, rule: str) -> str:
     """Say why a rule has nothing to compare; nothing where it has."""
     if rule not in clinic.columns("sessions"):
         return "not recorded"
-    answers = set(collect(clinic.lazy("sessions").select(rule).unique())[rule].dropna())
+    answers = set(collect(attended_sessions(clinic).select(rule).unique())[rule].dropna())
     missing = {"yes": "never kept", "no": "never broken"}
     return (
         "not recorded"

@@ -13,6 +13,7 @@ import pandas as pd
 
 from mesostats.adverse_events.counted import KIND, Counting, excluded_events, kinds
 from mesostats.adverse_events.counts import count_cells, count_groups, exposed_units, hits
+from mesostats.adverse_events.time_at_risk import DAYS_A_MONTH
 from mesostats.engine import collect
 from mesostats.estimators import ClusterTotals, clustered_proportion, clustered_rate, proportion, rate
 from mesostats.estimators.clustering import with_clustering_note
@@ -135,11 +136,11 @@ class Tally:
         counted = rows["known"].eq(1) | (bound in {"lower", "upper"})
         assumed = rows["unknown"].eq(1) & (bound == "upper")
         number = rows["events"].fillna(0).astype(int) + assumed
-        months = (
-            {"patient_months": rows["size"] - rows["lost"].fillna(0.0)}
-            if counting.per == "patient_month"
-            else {}
-        )
+        months = {}
+        if counting.per == "patient_month":
+            months["patient_months"] = rows["size"] - rows["lost"].fillna(0.0)
+        if (counting.per, counting.events) == ("patient_month", "first"):
+            months["patient_months"] = months["patient_months"].mask(assumed, 1 / DAYS_A_MONTH)
         named = rows.drop(columns=["known", "unknown", "size", "lost"]).rename(
             columns=dict(zip(counting.keys, counting.by, strict=True))
         )
