@@ -117,9 +117,9 @@ def _with_lost_time(clinic: Dataset, counted: nw.LazyFrame[Any], counting: Count
 
 def _at_worst(found: nw.LazyFrame[Any], keys: list[str]) -> nw.LazyFrame[Any]:
     """Keep each unit at its worst severity; one whose severities are not recorded stays as such."""
-    order = [NOT_RECORDED, *SEVERITIES]
-    rank = nw.lit(0)  # also of a grade that is in no vocabulary, which validation reports
-    for place, severity in enumerate(order, start=-1):
+    order = {NOT_RECORDED: 0} | {severity: place for place, severity in enumerate(SEVERITIES, start=2)}
+    rank = nw.lit(1)  # of a grade that is in no vocabulary, which validation reports
+    for severity, place in order.items():
         rank = nw.when(nw.col(KIND) == severity).then(nw.lit(place)).otherwise(rank)
     ranked = found.with_columns(rank=rank).with_columns(worst=nw.col("rank").max().over(keys))
     return ranked.filter(nw.col("rank") == nw.col("worst")).drop("rank", "worst")
