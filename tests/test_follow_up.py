@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesostats.dataset import Dataset
-from mesostats.dropout import dropout_by_session, retention
+from mesostats.dropout.retention import dropout_by_session, retention
 from mesostats.engine import collect
 from mesostats.follow_up import with_follow_up
 from mesostats.populations import started_courses

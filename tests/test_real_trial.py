@@ -16,7 +16,7 @@ import pyreadstat
 import pytest
 
 from mesostats.adverse_events.rates import adverse_event_rates
-from mesostats.dropout import retention
+from mesostats.dropout.retention import retention
 from mesostats.mapping import read
 from mesostats.responders import response
 from mesostats.schedule import course_states

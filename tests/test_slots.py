@@ -16,7 +16,7 @@ from mesostats.simulation import simulate
 from mesostats.slots import session_states
 
 DAY_0 = dt.date(2024, 1, 1)
-COLUMNS = ["course_id", "slot", "phase", "session_id", "date", "due_from", "due_until", "state"]
+COLUMNS = ["course_id", "slot", "phase", "session_id", "date", "due_from", "due_until", "state", "anchor"]
 
 # The shipped protocols: each slot's phase, and its shortest and longest interval to the session before.
 SLOTS = {

@@ -32,7 +32,15 @@ if TYPE_CHECKING:
     from mesostats.adverse_events.repeated_events import mean_cumulative_events
     from mesostats.adverse_events.safety_signals import signals
     from mesostats.dataset import Dataset
-    from mesostats.dropout import dropout_by_session, retention
+    from mesostats.dropout.dispositions import disposition
+    from mesostats.dropout.incidence import dropout_reasons
+    from mesostats.dropout.model import dropout_model, predicted_retention
+    from mesostats.dropout.patient_flows import patient_flow
+    from mesostats.dropout.phase_hazards import hazard_by_phase
+    from mesostats.dropout.repeat_courses import return_for_repeat
+    from mesostats.dropout.retention import dropout_by_session, retention
+    from mesostats.dropout.scenarios import dropout_sensitivity
+    from mesostats.dropout.stopping import before_stopping
     from mesostats.entries import ResponderRule
     from mesostats.errors import DataError, MappingError, MesostatsError, SchemaError, VocabularyError
     from mesostats.handover import open_clinic
@@ -46,6 +54,10 @@ if TYPE_CHECKING:
     from mesostats.slots import session_states
     from mesostats.tables import table
     from mesostats.validation import ValidationReport, validate
+    from mesostats.visits.adherence import adherence
+    from mesostats.visits.gaps import session_gaps
+    from mesostats.visits.received import sessions_received
+    from mesostats.visits.switches import phase_switches
     from mesostats.vocabulary import load_vocabulary
 
 _HOMES = {
@@ -58,29 +70,42 @@ _HOMES = {
     "SchemaError": "errors",
     "ValidationReport": "validation",
     "VocabularyError": "errors",
+    "adherence": "visits.adherence",
     "adverse_event_estimators": "adverse_events.estimator_panel",
     "adverse_event_overview": "adverse_events.overview",
     "adverse_event_profile": "adverse_events.profile",
     "adverse_event_rates": "adverse_events.rates",
+    "before_stopping": "dropout.stopping",
     "care_rule_effects": "adverse_events.exposure_effects",
     "compare_adverse_events": "adverse_events.comparisons",
     "course_states": "schedule",
     "cumulative_incidence": "adverse_events.first_events",
+    "disposition": "dropout.dispositions",
     "draft": "mapping",
-    "dropout_by_session": "dropout",
+    "dropout_by_session": "dropout.retention",
+    "dropout_model": "dropout.model",
+    "dropout_reasons": "dropout.incidence",
+    "dropout_sensitivity": "dropout.scenarios",
     "estimators": "",
     "event_durations": "adverse_events.durations",
     "exposure_effect": "adverse_events.exposure_effects",
+    "hazard_by_phase": "dropout.phase_hazards",
     "load_vocabulary": "vocabulary",
     "mean_cumulative_events": "adverse_events.repeated_events",
     "onset_after_session": "adverse_events.onsets",
     "open_clinic": "handover",
+    "patient_flow": "dropout.patient_flows",
+    "phase_switches": "visits.switches",
     "plot": "plots",
+    "predicted_retention": "dropout.model",
     "read": "mapping",
     "report": "reporting",
     "response": "responders",
-    "retention": "dropout",
+    "retention": "dropout.retention",
+    "return_for_repeat": "dropout.repeat_courses",
+    "session_gaps": "visits.gaps",
     "session_states": "slots",
+    "sessions_received": "visits.received",
     "signals": "adverse_events.safety_signals",
     "simulate": "simulation",
     "table": "tables",
@@ -98,29 +123,42 @@ __all__ = [
     "SchemaError",
     "ValidationReport",
     "VocabularyError",
+    "adherence",
     "adverse_event_estimators",
     "adverse_event_overview",
     "adverse_event_profile",
     "adverse_event_rates",
+    "before_stopping",
     "care_rule_effects",
     "compare_adverse_events",
     "course_states",
     "cumulative_incidence",
+    "disposition",
     "draft",
     "dropout_by_session",
+    "dropout_model",
+    "dropout_reasons",
+    "dropout_sensitivity",
     "estimators",
     "event_durations",
     "exposure_effect",
+    "hazard_by_phase",
     "load_vocabulary",
     "mean_cumulative_events",
     "onset_after_session",
     "open_clinic",
+    "patient_flow",
+    "phase_switches",
     "plot",
+    "predicted_retention",
     "read",
     "report",
     "response",
     "retention",
+    "return_for_repeat",
+    "session_gaps",
     "session_states",
+    "sessions_received",
     "signals",
     "simulate",
     "table",

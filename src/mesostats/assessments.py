@@ -181,6 +181,38 @@ def _baseline_and_endpoint(assessed: nw.LazyFrame[Any], endpoint: Endpoint) -> n
     )
 
 
+def scored_assessments(clinic: Dataset, scorings: Sequence[Scoring]) -> nw.LazyFrame[Any]:
+    """Return the assessments after the first attended session that a responder rule can score.
+
+    Returns
+    -------
+    nw.LazyFrame
+        ``course_id, day`` (since 1970-01-01), ``responder`` (1 where the rule is met, else 0), of instruments that suit the
+        course's indication. The baseline is the last assessment on or before the first attended session.
+    """
+    courses = treated_courses(clinic, ()).select("course_id", "first_day", "last_day")
+    indications = clinic.lazy("courses").select(
+        "course_id", suits=nw.col("indication").fill_null(NOT_RECORDED)
+    )
+    courses = courses.join(indications, on="course_id", how="inner")
+    suited = clinic.engine.small(_suited(courses, scorings), courses)
+    pairs = courses.join(suited, on="suits", how="inner").drop("suits")
+    assessed, keys = _assessments(clinic, pairs), ["course_id", "instrument"]
+    before = assessed.filter(nw.col("day") <= nw.col("first_day"))
+    baseline = before.unique(keys, keep="last", order_by=["day", "outcome_id"]).select(
+        *keys, baseline=nw.col("value")
+    )
+    rules_of = pairs.select(*keys, "lower_is_better", "kind", "threshold")
+    later = assessed.filter(nw.col("day") > nw.col("first_day")).select(*keys, "day", "value")
+    scored = later.join(rules_of, on=keys, how="inner").join(baseline, on=keys, how="left")
+    scored = scored.with_columns(
+        improvement=(nw.col("baseline") - nw.col("value")) * nw.col("lower_is_better"),
+        due=nw.lit(1),
+        ended=nw.lit(""),
+    )
+    return _with_response(scored).filter(nw.col("evaluable") == 1).select("course_id", "day", "responder")
+
+
 def _due(endpoint: Endpoint, cutoff: int) -> nw.Expr:
     if endpoint.day is None:
         return (nw.col("ended") != "ongoing") & (nw.col("last_day") + endpoint.window <= cutoff)

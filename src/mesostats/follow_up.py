@@ -7,14 +7,13 @@ is. A session is *settled* when its window and grace were over before the data c
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any, Literal
 
 import narwhals as nw
 import pandas as pd
 
-from mesostats.engine import collect, day_number
-from mesostats.schedule import attended_sessions, course_timeline, cutoff_day, slot_table
+from mesostats.engine import collect
+from mesostats.schedule import attended_visits, course_timeline, cutoff_day, first_of_day, slot_table
 
 if TYPE_CHECKING:
     from mesostats.dataset import Dataset
@@ -88,17 +87,10 @@ def _open_slots(clinic: Dataset, lags: pd.DataFrame) -> nw.LazyFrame[Any]:
     """
     cut = cutoff_day(clinic)
     longest = int(lags["lag"].max())
-    earliest = clinic.cutoff - dt.timedelta(days=longest)
-    courses = course_timeline(clinic).select("course_id", "protocol", "attended", "start_day")
-    recent = attended_sessions(clinic).filter(nw.col("date") >= earliest)
-    days = (
-        recent.group_by("course_id", "date").agg(visits=nw.len()).with_columns(day=day_number(nw.col("date")))
-    )
-    backwards = days.with_columns(back=-nw.col("day")).with_columns(
-        later=nw.col("back").cum_count().over("course_id", order_by="back").cast(nw.Int64)
-    )
-    after = backwards.join(courses, on="course_id", how="inner").select(
-        "course_id", "protocol", "day", slot=nw.col("attended") - nw.col("later") + 2
+    courses = course_timeline(clinic).select("course_id", "protocol", "start_day")
+    recent = attended_visits(clinic).filter(first_of_day(), nw.col("day") >= cut - longest)
+    after = recent.join(courses, on="course_id", how="inner").select(
+        "course_id", "protocol", day=nw.col("day").cast(nw.Int64), slot=nw.col("place") + 1
     )
     first = courses.filter(nw.col("start_day") >= cut - longest).select(
         "course_id", "protocol", day="start_day", slot=nw.lit(1).cast(nw.Int64)

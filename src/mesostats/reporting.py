@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mesostats.adverse_events.rates import adverse_event_rates
-from mesostats.dropout import retention
+from mesostats.dropout.retention import retention
 from mesostats.engine import collect
 from mesostats.errors import DataError, MesostatsError
 from mesostats.handover import END_OF_COURSE, Opened, grouping, hand_over

@@ -33,6 +33,9 @@ _KINDS = {
     "note": "text",
 }
 
+ALL_GROUPS = "all groups"
+"""What a test across groups bears in the grouping columns."""
+
 ESTIMATE_COLUMNS = tuple(_KINDS)
 """The columns that follow the grouping columns in every `Result.estimates`, in this order."""
 

@@ -46,7 +46,7 @@ TIMELINE_COLUMNS = (
         "last_day",
     ),
     *("next_slot", "phase", "due_from", "due_until", "grace", "end_day", "reason", "state", "rule"),
-    *("last_attended_day", "first_missed_day"),
+    *("last_attended_day", "first_missed_day", "_plan"),
 )
 """The columns of `course_timeline`, in order."""
 
@@ -126,6 +126,12 @@ def slot_table(protocols: Iterable[Protocol], *, longest: int = 0) -> pd.DataFra
     )
 
 
+def plan_slots(clinic: Dataset, *, longest: int = 0) -> pd.DataFrame:
+    """Return `slot_table` of the clinic's protocols, each under the key ``_plan`` that the timeline has too."""
+    slots = slot_table(clinic.vocabulary.protocols.values(), longest=longest)
+    return slots.assign(_plan=pd.factorize(slots["protocol"])[0].astype("int64"))
+
+
 def attended_sessions(clinic: Dataset) -> nw.LazyFrame[Any]:
     """Return the attended sessions up to the data cut."""
     status, date = nw.col("status"), nw.col("date")
@@ -180,25 +186,69 @@ def course_timeline(clinic: Dataset) -> nw.LazyFrame[Any]:
         ``start_day, first_day, last_day`` (of attended sessions), ``next_slot, phase`` (of the next slot), ``due_from, due_until``
         (its window), ``grace, end_day, reason`` (as recorded by the data cut), ``state`` (completed, ongoing,
         dropped_out), ``rule`` (a key of `COURSE_RULES`), ``last_attended_day, first_missed_day`` (the dropout date by
-        either rule; null unless dropped out, the latter never before the last attended session). Days are integers since 1970-01-01.
+        either rule; null unless dropped out, the latter never before the last attended session), and ``_plan``
+        (the key of the protocol in `plan_slots`; null where there is none). Days are integers since 1970-01-01.
     """
     return clinic.derive(
         "course_timeline", lambda: _with_state(_with_next_slot(_with_sessions(clinic), clinic), clinic)
     )
 
 
+def attended_visits(clinic: Dataset) -> nw.LazyFrame[Any]:
+    """Return the attended sessions up to the data cut in the order of each course, computed once.
+
+    Returns
+    -------
+    nw.LazyFrame
+        ``course_id, day`` (since 1970-01-01), ``before`` (the day of the session before: empty for a course's first one,
+        the same day for a further session of a day), ``place`` (of the day among the course's days with an attended
+        session, from 1), ``asked`` (1 where somebody asked about side effects).
+    """
+    visits = clinic.derive("visits_in_order", lambda: _visits_in_order(clinic))
+    repeats = clinic.derive(
+        "courses_with_repeated_days", lambda: visits.filter(~first_of_day()).select("course_id").unique()
+    )
+    if collect(repeats.head(1)).empty:
+        return visits
+
+    def by_day() -> nw.LazyFrame[Any]:
+        others = visits.join(repeats, on="course_id", how="semi")
+        others = others.with_columns(place=nw.col("day").rank("dense").over("course_id").cast(nw.Int64))
+        return nw.concat([visits.join(repeats, on="course_id", how="anti"), others], how="vertical")
+
+    return clinic.derive("attended_visits", by_day)
+
+
+def _visits_in_order(clinic: Dataset) -> nw.LazyFrame[Any]:
+    """Return visits with their number, which is that of their day unless a day repeats.
+
+    One sort serves both columns; to group by course and day would make nearly as many groups as there are sessions.
+    """
+    asked = nw.when(nw.col("adverse_events_asked") == "yes").then(nw.lit(1)).otherwise(nw.lit(0))
+    visits = attended_sessions(clinic).select(
+        "course_id", day=day_number(nw.col("date")).cast(nw.Int32), asked=asked
+    )
+    return visits.with_columns(
+        before=nw.col("day").shift(1).over("course_id", order_by="day"),
+        place=nw.col("day").cum_count().over("course_id", order_by="day").cast(nw.Int64),
+    )
+
+
+def first_of_day() -> nw.Expr:
+    """Return whether one of `attended_visits` is the first of its day: the one that may hold a slot."""
+    return nw.col("before").is_null() | (nw.col("before") < nw.col("day"))
+
+
 def _with_sessions(clinic: Dataset) -> nw.LazyFrame[Any]:
     """Return courses with their count and days of attended sessions, and what was recorded by the data cut."""
-    asked = nw.when(nw.col("adverse_events_asked") == "yes").then(nw.lit(1)).otherwise(nw.lit(0))
-    date = nw.col("date")
     held = (
-        attended_sessions(clinic)
-        .with_columns(asked=asked)
-        .group_by("course_id", "date")
-        .agg(nw.col("asked").max())
+        attended_visits(clinic)
         .group_by("course_id")
         .agg(
-            nw.len().alias("held"), date.min().alias("first"), date.max().alias("last"), nw.col("asked").max()
+            nw.col("place").max().alias("held"),
+            nw.col("day").min().cast(nw.Int64).alias("first_day"),
+            nw.col("day").max().cast(nw.Int64).alias("last_day"),
+            nw.col("asked").max(),
         )
     )
     later = clinic.lazy("sessions").filter(nw.col("status") == "attended", nw.col("date") > clinic.cutoff)
@@ -221,19 +271,17 @@ def _with_sessions(clinic: Dataset) -> nw.LazyFrame[Any]:
     joined = courses.join(held, on="course_id", how="left").with_columns(
         nw.col("held").fill_null(0).cast(nw.Int64).alias("attended"),
         nw.col("asked").fill_null(0).cast(nw.Int64),
-        day_number(nw.col("first")).alias("first_day"),
-        day_number(nw.col("last")).alias("last_day"),
     )
     started = (nw.col("start_day") <= cutoff_day(clinic)) | (nw.col("start_day").is_null() & nw.col("past"))
-    return joined.filter(started | (nw.col("attended") > 0)).drop("held", "first", "last", "past")
+    return joined.filter(started | (nw.col("attended") > 0)).drop("held", "past")
 
 
 def _with_next_slot(courses: nw.LazyFrame[Any], clinic: Dataset) -> nw.LazyFrame[Any]:
     """Add the window of each course's next slot; a course that plans more than its protocol goes on in the last phase."""
-    slots = slot_table(clinic.vocabulary.protocols.values())
-    totals = slots.groupby("protocol", as_index=False).agg(protocol_sessions=("slot", "max"))
-    windows = slots.rename(columns={"slot": "window_slot"}).drop(
-        columns=["phase_label", "earliest", "latest"]
+    slots = plan_slots(clinic)
+    totals = slots.groupby(["protocol", "_plan"], as_index=False).agg(protocol_sessions=("slot", "max"))
+    windows = slots[["_plan", "slot", "phase", "shortest", "longest", "grace"]].rename(
+        columns={"slot": "window_slot"}
     )
     next_slot = nw.col("next_slot")
     courses = courses.join(clinic.engine.small(totals, courses), on="protocol", how="left").with_columns(
@@ -247,7 +295,7 @@ def _with_next_slot(courses: nw.LazyFrame[Any], clinic: Dataset) -> nw.LazyFrame
         .alias("window_slot"),
         nw.coalesce("last_day", "start_day").alias("anchor"),
     )
-    courses = courses.join(clinic.engine.small(windows, courses), on=["protocol", "window_slot"], how="left")
+    courses = courses.join(clinic.engine.small(windows, courses), on=["_plan", "window_slot"], how="left")
     planned = nw.col("planned").is_null() | (next_slot <= nw.col("planned"))
     return courses.with_columns(
         nw.when(planned).then(nw.col("anchor") + nw.col("shortest")).alias("due_from"),

@@ -9,7 +9,6 @@ import pandas as pd
 
 from mesostats.adverse_events.counted import excluded_events
 from mesostats.adverse_events.histories import (
-    ALL_GROUPS,
     ENDS,
     EVENT,
     RULES,
@@ -23,7 +22,7 @@ from mesostats.adverse_events.histories import (
 from mesostats.estimators import kaplan_meier, logrank, quantile
 from mesostats.estimators.competing import aalen_johansen
 from mesostats.estimators.gray import gray
-from mesostats.results import Result, contract, stack
+from mesostats.results import ALL_GROUPS, Result, contract, stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

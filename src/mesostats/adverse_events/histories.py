@@ -18,6 +18,7 @@ from mesostats.adverse_events.counted import KIND, counting_of, emergent_events,
 from mesostats.adverse_events.counts import exposed_units
 from mesostats.engine import collect
 from mesostats.populations import POPULATIONS, labels
+from mesostats.results import ALL_GROUPS
 from mesostats.schedule import course_timeline, cutoff_day
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ CENSORED: Final = 0
 EVENT: Final = 1
 ENDS: Final = {"event": EVENT, "completed": 2, "dropped_out": 3}
 """How a patient's time ended, and the code of each end."""
-ALL_GROUPS: Final = "all groups"
-"""What a test across groups bears in the grouping columns."""
 _TABLES: Final = ("patients", "courses")
 UNDATED: Final = "event of unknown onset"
 NOT_ASKED: Final = "nobody asked about side effects"

@@ -10,7 +10,6 @@ import pandas as pd
 
 from mesostats.adverse_events.counted import KIND, emergent_events, excluded_events, kinds
 from mesostats.adverse_events.histories import (
-    ALL_GROUPS,
     NOT_ASKED,
     RULES,
     followed_patients,
@@ -21,7 +20,7 @@ from mesostats.adverse_events.histories import (
 )
 from mesostats.engine import collect
 from mesostats.estimators.recurrent import RecurrentTotals, compare_mean_functions, mean_cumulative_curve
-from mesostats.results import Result, contract, stack
+from mesostats.results import ALL_GROUPS, Result, contract, stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,7 +19,9 @@ from mesostats.estimators.crude_risks import crude_risks
 from mesostats.estimators.differences import risk_difference
 from mesostats.estimators.funnels import funnel, funnel_limits, pooled_design_effect
 from mesostats.estimators.gray import gray
+from mesostats.estimators.hazard_models import HazardModel, discrete_hazard_model
 from mesostats.estimators.logrank import logrank, logrank_groups
+from mesostats.estimators.matched_shares import matched_shares
 from mesostats.estimators.models import standardized_risks
 from mesostats.estimators.negative_binomial import negative_binomial_rate_ratio
 from mesostats.estimators.proportions import clustered_proportion, proportion
@@ -34,6 +36,7 @@ from mesostats.estimators.survival_summaries import quantile, restricted_mean
 
 __all__ = [
     "ClusterTotals",
+    "HazardModel",
     "aalen_johansen",
     "clustered_kaplan_meier",
     "clustered_proportion",
@@ -45,6 +48,7 @@ __all__ = [
     "compare_mean_functions",
     "crude_risks",
     "discrete_hazard",
+    "discrete_hazard_model",
     "fisher_p",
     "funnel",
     "funnel_limits",
@@ -52,6 +56,7 @@ __all__ = [
     "kaplan_meier",
     "logrank",
     "logrank_groups",
+    "matched_shares",
     "mean_cumulative_function",
     "negative_binomial_rate_ratio",
     "odds_ratio",

@@ -189,7 +189,7 @@ def covariance(rows: ClusteredRows, fit: LogisticFit) -> Floats:
         matrices -= (shrink[:, None] * lean)[:, :, None] * lean[:, None, :]
         scores -= (shrink * equations.surplus[first:last])[:, None] * lean
         factor = 1 - fit.correlation
-        adjusted = _without_own_pull(matrices / factor, scores / factor)
+        adjusted = without_own_pull(matrices / factor, scores / factor)
         meat += adjusted.T @ adjusted
     half = solve_triangular(root, meat, lower=True, trans="T")
     return np.asarray(solve_triangular(root, half.T, lower=True, trans="T"))
@@ -202,8 +202,21 @@ def _blocks(rows: ClusteredRows) -> Iterator[tuple[int, int]]:
     yield from pairwise(edges)
 
 
-def _without_own_pull(matrices: Floats, scores: Floats) -> Floats:
-    """Solve (I - M) v = u for each cluster, leaving out directions that the cluster alone determines."""
+def without_own_pull(matrices: Floats, scores: Floats) -> Floats:
+    """Solve (I - M) v = u for each cluster, leaving out directions that the cluster alone determines.
+
+    Parameters
+    ----------
+    matrices
+        M of each cluster, symmetric with eigenvalues from 0 to 1, shape (k, p, p).
+    scores
+        u of each cluster, shape (k, p).
+
+    Returns
+    -------
+    numpy.ndarray
+        v of each cluster, shape (k, p).
+    """
     values, vectors = np.linalg.eigh(matrices)
     left = np.where(1 - values > _FULL_LEVERAGE, 1 - values, np.inf)
     along = np.einsum("kij,ki->kj", vectors, scores) / left

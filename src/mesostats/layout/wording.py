@@ -85,7 +85,7 @@ def quantity(estimand: str, unit: str = "units") -> Quantity:
     """
     if estimand.endswith("_test"):
         return Quantity("test", 1.0, "")
-    if estimand.startswith("median_") or "_quartile_" in estimand:
+    if estimand.startswith(("median_", "restricted_mean")) or "_quartile_" in estimand:
         return Quantity("time", 1.0, "")
     if "_per_" in estimand:
         per = estimand.removesuffix("_lower").removesuffix("_upper").rpartition("_per_")[2]
@@ -129,7 +129,7 @@ def amount(value: float, estimand: str) -> str:
         return "-\N{INFINITY}" if value < 0 else "\N{INFINITY}"
     kind, factor, _ = quantity(estimand)
     if kind == "time":
-        return f"{value:g}"
+        return f"{round(value, 2):g}"
     return _rounded(factor * value, _decimals(kind, abs(factor * value)), positive_tiny=kind != "points")
 
 

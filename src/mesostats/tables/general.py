@@ -205,6 +205,8 @@ def _section_text(result: Result, layout: Layout, row: pd.Series[Any]) -> str:
 
 
 def _quantile(estimand: str) -> str:
+    if estimand == "restricted_mean":
+        return "restricted mean"
     return "median" if estimand.startswith("median_") else f"quartile {estimand.rpartition('_')[2]}"
 
 

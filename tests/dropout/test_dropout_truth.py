@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesostats.dropout import dropout_by_session, retention
+from mesostats.dropout.retention import dropout_by_session, retention
 from mesostats.schedule import course_states
 from mesostats.simulation import simulate
 
