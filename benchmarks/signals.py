@@ -29,8 +29,8 @@ BAD = "infection"
 
 def _any_false(clinic: Dataset) -> dict[str, bool]:
     """Return whether a clinic without a bad lot has any signal."""
-    lots = signals(clinic, by="lot", alpha=ALPHA).estimates
-    staff = signals(clinic, by="practitioner_id", alpha=ALPHA).estimates
+    lots = signals(clinic, by="lot", of="term", alpha=ALPHA).estimates
+    staff = signals(clinic, by="practitioner_id", of="term", alpha=ALPHA).estimates
     infections = lots.loc[lots["term"].eq(BAD), "p_value"].dropna()
     return {
         # Holm's first step, as with only="infection".
