@@ -188,8 +188,11 @@ class Result:
         -------
         pandas.DataFrame
             One row a unit (patient, course or session) with its ids and the grouping columns, then ``in_denominator``,
-            ``in_numerator`` and ``excluded`` (why it is not in the denominator; empty where it is). The sums of the two
-            flags are the cell's denominator and numerator.
+            ``in_numerator`` and ``excluded`` (why it is not in the denominator; empty where it is). Of a share, the sums of the two
+            flags are the cell's denominator and numerator. Where units count more than once, the amounts stand in a column of
+            their own, to be summed over the rows in the denominator: ``events`` where all events count, ``patient_months``
+            where time at risk is the denominator. Of a comparison, a difference or an expected value, the rows are those
+            of the group that the cell names.
 
         Raises
         ------

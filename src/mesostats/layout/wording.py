@@ -98,6 +98,8 @@ def quantity(estimand: str, unit: str = "units") -> Quantity:
         return Quantity("points", _HUNDRED, "points")
     if estimand.startswith("mean_cumulative"):
         return Quantity("mean", 1.0, "per patient")
+    if estimand in {"planned_sessions", "received_sessions"}:
+        return Quantity("mean", 1.0, "per course")
     return Quantity("share", _HUNDRED, "%")
 
 
@@ -120,6 +122,8 @@ def amount(value: float, estimand: str) -> str:
     ('62.5', '<0.1', '84')
     >>> amount(0.0312, "events_per_session"), amount(-0.0004, "risk_difference"), amount(1.2345, "odds_ratio")
     ('3.12', '0.0', '1.23')
+    >>> amount(5.574, "received_sessions"), amount(4.2537, "restricted_mean")
+    ('5.57', '4.25')
     >>> amount(float("nan"), "retention") == MISSING
     True
     """
