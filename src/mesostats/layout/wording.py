@@ -62,6 +62,13 @@ class Quantity(NamedTuple):
     heading: str
 
 
+_MEANS: Final = {
+    "mean_cumulative_events": "per patient",
+    "planned_sessions": "per course",
+    "received_sessions": "per course",
+}
+
+
 def quantity(estimand: str, unit: str = "units") -> Quantity:
     """Return what an estimand measures, from its name.
 
@@ -96,10 +103,8 @@ def quantity(estimand: str, unit: str = "units") -> Quantity:
         return Quantity("ratio", 1.0, "ratio")
     if estimand.endswith("_difference"):
         return Quantity("points", _HUNDRED, "points")
-    if estimand.startswith("mean_cumulative"):
-        return Quantity("mean", 1.0, "per patient")
-    if estimand in {"planned_sessions", "received_sessions"}:
-        return Quantity("mean", 1.0, "per course")
+    if estimand in _MEANS:
+        return Quantity("mean", 1.0, _MEANS[estimand])
     return Quantity("share", _HUNDRED, "%")
 
 
