@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from counted_clinic import bounds, clinic, counts, tables
 
+from mesostats.adverse_events.durations import event_durations
+from mesostats.adverse_events.onsets import onset_after_session
 from mesostats.adverse_events.rates import adverse_event_rates
 
 MONTH = 365.25 / 12
@@ -147,3 +149,15 @@ def test_bounds_hold_the_estimate(per: Any, by: Any) -> None:
 def test_a_frame_in_the_place_of_a_clinic_is_named() -> None:
     with pytest.raises(TypeError, match=r"clinic is a Dataset .* found DataFrame"):
         adverse_event_rates(pd.DataFrame())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("analysis", [event_durations, onset_after_session])
+@pytest.mark.parametrize("column", ["days", "over"])
+def test_events_are_explained_by_a_column_of_any_name(analysis: Any, column: str) -> None:
+    courses = tables()["courses"].rename(columns={"arm": column})
+    found = analysis(clinic(courses=courses), by=column)
+    plain = analysis(clinic(), by="arm")
+    for value in ("A", "B"):
+        ours, theirs = found.explain(**{column: value}), plain.explain(arm=value)
+        assert ours[column].eq(value).all()
+        assert ours["in_denominator"].tolist() == theirs["in_denominator"].tolist()

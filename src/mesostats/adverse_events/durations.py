@@ -16,6 +16,7 @@ from mesostats.adverse_events.intervals import (
     interval_spec,
     no_event,
     quantile_row,
+    with_own_names,
 )
 from mesostats.engine import day_number
 from mesostats.estimators.clustered_survival import clustered_kaplan_meier
@@ -155,4 +156,5 @@ def _explain(events: nw.LazyFrame[Any], counting: Counting, cell: Mapping[str, A
     at_risk = analysed & (rows["days"] >= day) if named else analysed
     here = at_risk & (rows["days"] == day) if named else at_risk
     gone = rows["excluded"].mask(analysed & ~at_risk, "over, or no longer observed, before this day")
-    return rows.assign(in_denominator=at_risk, in_numerator=here & (rows["over"] == 1), excluded=gone)
+    flagged = rows.assign(in_denominator=at_risk, in_numerator=here & (rows["over"] == 1), excluded=gone)
+    return with_own_names(flagged, counting)

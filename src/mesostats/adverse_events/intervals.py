@@ -112,10 +112,15 @@ def interval_spec(
 def event_rows(
     events: nw.LazyFrame[Any], counting: Counting, cell: Mapping[str, Any], columns: Sequence[str]
 ) -> pd.DataFrame:
-    """Return one row an event of the cell's groups and kind."""
+    """Return one row an event of the cell's groups and kind, under the engine's names: see `with_own_names`."""
     shown = ["event_id", "patient_id", *counting.keys, *([KIND] if counting.kind_column else []), *columns]
     rows = collect(of_cell(events, counting, cell).select(*shown, "excluded"))
+    return rows.sort_values("event_id", ignore_index=True)
+
+
+def with_own_names(rows: pd.DataFrame, counting: Counting) -> pd.DataFrame:
+    """Give groups and kind their own names at last; where a column of ours bears one of them, the group's stays."""
     names = dict(zip(counting.keys, counting.by, strict=True)) | dict.fromkeys(
         [KIND], "".join(counting.kind_column)
     )
-    return rows.rename(columns=names).sort_values("event_id", ignore_index=True)
+    return rows.drop(columns=[name for name in names.values() if name in rows]).rename(columns=names)

@@ -17,6 +17,7 @@ from mesostats.adverse_events.intervals import (
     interval_spec,
     no_event,
     quantile_row,
+    with_own_names,
 )
 from mesostats.engine import day_number
 from mesostats.estimators import ClusterTotals, clustered_proportion
@@ -171,6 +172,7 @@ def _explain(
     rows = event_rows(events, counting, cell, ("session_id", "days"))
     day, analysed = cell.get("time"), rows["excluded"] == ""
     if day is None or pd.isna(day):
-        return rows.assign(in_denominator=analysed, in_numerator=analysed)
+        return with_own_names(rows.assign(in_denominator=analysed, in_numerator=analysed), counting)
     first = _first(last_days, [*last_days].index(int(day)))
-    return rows.assign(in_denominator=analysed, in_numerator=analysed & rows["days"].between(first, int(day)))
+    here = analysed & rows["days"].between(first, int(day))
+    return with_own_names(rows.assign(in_denominator=analysed, in_numerator=here), counting)
