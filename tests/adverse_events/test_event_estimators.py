@@ -218,3 +218,10 @@ def test_aalen_johansen_alone_finds_the_truth_under_censoring_and_competing_ends
     for estimand in ("aalen_johansen", "one_minus_kaplan_meier", "rate_transform"):
         assert found.loc[estimand, "conf_low"] < truth < found.loc[estimand, "conf_high"]
     assert found.loc["incidence_proportion", "conf_high"] < truth
+
+
+def test_a_day_past_all_observation_is_named() -> None:
+    late = adverse_event_estimators(five_patients(), day=5000).estimates
+    assert late["note"].str.contains("nobody was observed on day 5000").all()
+    seen = adverse_event_estimators(five_patients(), day=2).estimates
+    assert not seen["note"].str.contains("nobody was observed").any()

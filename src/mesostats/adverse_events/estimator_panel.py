@@ -232,10 +232,16 @@ class _Panel:
                     numerator=self.events,
                     denominator=self.patient_days if of_rates else self.patients,
                     unit="patient-days" if of_rates else "patients",
-                    note="; ".join(filter(None, (row["note"].iloc[0], self._remark(estimand)))),
+                    note="; ".join(filter(None, (row["note"].iloc[0], self._remark(estimand), self._late))),
                 )
             )
         return pd.concat(frames, ignore_index=True)
+
+    @property
+    def _late(self) -> str:
+        """Say where nobody was observed as long as that: the estimates carry on from the last day seen."""
+        last = int(self.times["time"].max()) if len(self.times) else 0
+        return f"nobody was observed on day {self.day}: the last day was {last}" if last < self.day else ""
 
     def _remark(self, estimand: str) -> str:
         """Return how many patients the estimator takes for something else than they are."""
