@@ -27,10 +27,17 @@ def _three(folder: Path) -> None:
     ms.retention(clinic, by="indication")
 
 
+def _schedule(folder: Path) -> None:
+    clinic = _open(folder)
+    ms.adherence(clinic, by="indication")
+    ms.retention(clinic, by="indication")
+
+
 TASKS = {
     "validate": lambda folder: ms.validate(_open(folder)).ok,
     "retention by indication": lambda folder: ms.retention(_open(folder), by="indication"),
     "dropout by session": lambda folder: ms.dropout_by_session(_open(folder), by="indication"),
+    "states, adherence and retention by indication": _schedule,
     "adverse events by indication and term": lambda folder: ms.adverse_event_rates(
         _open(folder), by="indication", of="term"
     ),

@@ -52,45 +52,48 @@ def clinics(
     return local, Dataset(**frames, cutoff=local.cutoff)
 
 
-@pytest.mark.parametrize(
-    "analysis",
-    [
-        ms.session_states,
-        lambda clinic: ms.retention(clinic, by="indication").estimates,
-        lambda clinic: ms.dropout_by_session(clinic).estimates,
-        lambda clinic: ms.response(clinic).estimates,
-        lambda clinic: ms.response(clinic, endpoint=60).estimates,
-        lambda clinic: ms.adverse_event_rates(clinic, of="term", per="session").estimates,
-        lambda clinic: ms.adverse_event_rates(clinic, by="lot", per="patient_month", of="class").estimates,
-        lambda clinic: ms.adverse_event_profile(clinic, by="sex").estimates,
-        lambda clinic: (
-            ms.compare_adverse_events(clinic, group="sex", strata="indication", of="any").estimates
-        ),
-        lambda clinic: ms.cumulative_incidence(clinic, by="sex").estimates,
-        lambda clinic: ms.mean_cumulative_events(clinic, by="sex").estimates,
-        lambda clinic: ms.event_durations(clinic).estimates,
-        lambda clinic: ms.onset_after_session(clinic).estimates,
-        lambda clinic: ms.signals(clinic, by="practitioner_id", of="any").estimates,
-        lambda clinic: ms.care_rule_effects(clinic).estimates,
-    ],
-    ids=[
-        "session_states",
-        "retention",
-        "dropout_by_session",
-        "response",
-        "response_at_day",
-        "adverse_event_rates",
-        "rates_by_lot_and_month",
-        "profile",
-        "comparison",
-        "cumulative_incidence",
-        "mean_cumulative_events",
-        "event_durations",
-        "onset_after_session",
-        "signals",
-        "care_rules",
-    ],
-)
+ANALYSES: dict[str, Callable[[Dataset], pd.DataFrame]] = {
+    "session_states": ms.session_states,
+    "planned session_states": lambda clinic: ms.session_states(clinic, anchor="plan"),
+    "course_states": ms.course_states,
+    "adherence": lambda clinic: ms.adherence(clinic, by=["phase", "practitioner_id"]).estimates,
+    "session_gaps": lambda clinic: ms.session_gaps(clinic).estimates,
+    "sessions_received": lambda clinic: ms.sessions_received(clinic, by="protocol").estimates,
+    "phase_switches": ms.phase_switches,
+    "retention": lambda clinic: ms.retention(clinic, by="indication").estimates,
+    "retention in days": lambda clinic: (
+        ms.retention(clinic, by="sex", time="day", strata="protocol").estimates
+    ),
+    "dropout_by_session": lambda clinic: ms.dropout_by_session(clinic).estimates,
+    "hazard_by_phase": lambda clinic: ms.hazard_by_phase(clinic).estimates,
+    "dropout_reasons": lambda clinic: ms.dropout_reasons(clinic, by="sex").estimates,
+    "disposition": lambda clinic: ms.disposition(clinic, by="sex").estimates,
+    "patient_flow": lambda clinic: ms.patient_flow(clinic, by="sex").estimates,
+    "return_for_repeat": lambda clinic: ms.return_for_repeat(clinic).estimates,
+    "dropout_model": lambda clinic: ms.dropout_model(clinic, covariates=["phase", "side_effect"]).estimates,
+    "before_stopping": lambda clinic: ms.before_stopping(clinic).estimates,
+    "response": lambda clinic: ms.response(clinic).estimates,
+    "response at a day": lambda clinic: ms.response(clinic, endpoint=60).estimates,
+    "side effects by session": lambda clinic: (
+        ms.adverse_event_rates(clinic, of="term", per="session").estimates
+    ),
+    "side effects by lot and month": lambda clinic: (
+        ms.adverse_event_rates(clinic, by="lot", per="patient_month", of="class").estimates
+    ),
+    "profile": lambda clinic: ms.adverse_event_profile(clinic, by="sex").estimates,
+    "comparison": lambda clinic: (
+        ms.compare_adverse_events(clinic, group="sex", strata="indication", of="any").estimates
+    ),
+    "cumulative_incidence": lambda clinic: ms.cumulative_incidence(clinic, by="sex").estimates,
+    "mean_cumulative_events": lambda clinic: ms.mean_cumulative_events(clinic, by="sex").estimates,
+    "event_durations": lambda clinic: ms.event_durations(clinic).estimates,
+    "onset_after_session": lambda clinic: ms.onset_after_session(clinic).estimates,
+    "signals": lambda clinic: ms.signals(clinic, by="practitioner_id", of="any").estimates,
+    "care_rules": lambda clinic: ms.care_rule_effects(clinic).estimates,
+}
+
+
+@pytest.mark.parametrize("analysis", ANALYSES.values(), ids=ANALYSES.keys())
 def test_spark_gives_the_same_numbers(
     clinics: tuple[Dataset, Dataset], analysis: Callable[[Dataset], pd.DataFrame]
 ) -> None:

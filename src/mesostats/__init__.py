@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from mesostats.validation import ValidationReport, validate
     from mesostats.visits.adherence import adherence
     from mesostats.visits.gaps import session_gaps
+    from mesostats.visits.histories import course_histories
     from mesostats.visits.received import sessions_received
     from mesostats.visits.switches import phase_switches
     from mesostats.vocabulary import load_vocabulary
@@ -78,6 +79,7 @@ _HOMES = {
     "before_stopping": "dropout.stopping",
     "care_rule_effects": "adverse_events.exposure_effects",
     "compare_adverse_events": "adverse_events.comparisons",
+    "course_histories": "visits.histories",
     "course_states": "schedule",
     "cumulative_incidence": "adverse_events.first_events",
     "disposition": "dropout.dispositions",
@@ -131,6 +133,7 @@ __all__ = [
     "before_stopping",
     "care_rule_effects",
     "compare_adverse_events",
+    "course_histories",
     "course_states",
     "cumulative_incidence",
     "disposition",

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import narwhals as nw
 import pandas as pd
 
+from mesostats.attendance import attended_days
 from mesostats.engine import collect
-from mesostats.schedule import attended_visits, course_timeline, cutoff_day, first_of_day, slot_table
+from mesostats.schedule import course_timeline, cutoff_day, slot_table
 
 if TYPE_CHECKING:
     from mesostats.dataset import Dataset
@@ -88,7 +89,7 @@ def _open_slots(clinic: Dataset, lags: pd.DataFrame) -> nw.LazyFrame[Any]:
     cut = cutoff_day(clinic)
     longest = int(lags["lag"].max())
     courses = course_timeline(clinic).select("course_id", "protocol", "start_day")
-    recent = attended_visits(clinic).filter(first_of_day(), nw.col("day") >= cut - longest)
+    recent = attended_days(clinic).filter(nw.col("day") >= cut - longest)
     after = recent.join(courses, on="course_id", how="inner").select(
         "course_id", "protocol", day=nw.col("day").cast(nw.Int64), slot=nw.col("place") + 1
     )

@@ -40,6 +40,20 @@ ESTIMATE_COLUMNS = tuple(_KINDS)
 """The columns that follow the grouping columns in every `Result.estimates`, in this order."""
 
 
+def check_groups(groups: Sequence[str]) -> None:
+    """Refuse grouping columns that bear the name of a contract column.
+
+    Raises
+    ------
+    ValueError
+        If one does.
+    """
+    clash = [name for name in groups if name in _KINDS]
+    if clash:
+        msg = f"cannot group by '{clash[0]}': the result contract has a column of that name; rename yours"
+        raise ValueError(msg)
+
+
 def contract(frame: pd.DataFrame, groups: Sequence[str]) -> pd.DataFrame:
     """Bring a frame of estimates into the contract's columns and types.
 
@@ -68,10 +82,7 @@ def contract(frame: pd.DataFrame, groups: Sequence[str]) -> pd.DataFrame:
       arm  estimand  estimate  std_error
     0   A  response       0.5        NaN
     """
-    clash = [name for name in groups if name in _KINDS]
-    if clash:
-        msg = f"cannot group by '{clash[0]}': the result contract has a column of that name; rename yours"
-        raise ValueError(msg)
+    check_groups(groups)
     if frame.empty:
         frame = pd.DataFrame(columns=[*groups])
     columns = {name: frame[name].reset_index(drop=True) for name in groups}

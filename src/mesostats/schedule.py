@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import pandas as pd
 
+from mesostats.attendance import attended_visits
 from mesostats.engine import collect, day_number
 
 if TYPE_CHECKING:
@@ -132,49 +133,6 @@ def plan_slots(clinic: Dataset, *, longest: int = 0) -> pd.DataFrame:
     return slots.assign(_plan=pd.factorize(slots["protocol"])[0].astype("int64"))
 
 
-def attended_sessions(clinic: Dataset) -> nw.LazyFrame[Any]:
-    """Return the attended sessions up to the data cut."""
-    status, date = nw.col("status"), nw.col("date")
-    return clinic.lazy("sessions").filter(status == "attended", date <= clinic.cutoff)
-
-
-def treated_course_days(clinic: Dataset) -> nw.LazyFrame[Any]:
-    """Return one row a course with an attended session by the data cut, computed once.
-
-    Much cheaper than `course_timeline`: who was treated, and when first and last, needs no schedule.
-
-    Returns
-    -------
-    nw.LazyFrame
-        ``course_id, patient_id, asked`` (1 where somebody asked about side effects in any session), ``first_day,
-        last_day`` (of attended sessions, days since 1970-01-01).
-    """
-
-    def build() -> nw.LazyFrame[Any]:
-        asked = nw.when(nw.col("adverse_events_asked") == "yes").then(nw.lit(1)).otherwise(nw.lit(0))
-        days = (
-            attended_sessions(clinic)
-            .group_by("course_id")
-            .agg(
-                asked.max().alias("asked"),
-                nw.col("date").min().alias("first"),
-                nw.col("date").max().alias("last"),
-            )
-        )
-        courses = (
-            clinic.lazy("courses").select("course_id", "patient_id").join(days, on="course_id", how="inner")
-        )
-        return courses.select(
-            "course_id",
-            "patient_id",
-            "asked",
-            first_day=day_number(nw.col("first")),
-            last_day=day_number(nw.col("last")),
-        )
-
-    return clinic.derive("treated_course_days", build)
-
-
 def course_timeline(clinic: Dataset) -> nw.LazyFrame[Any]:
     """Return one row a course that started by the data cut, on the engine and computed once.
 
@@ -192,51 +150,6 @@ def course_timeline(clinic: Dataset) -> nw.LazyFrame[Any]:
     return clinic.derive(
         "course_timeline", lambda: _with_state(_with_next_slot(_with_sessions(clinic), clinic), clinic)
     )
-
-
-def attended_visits(clinic: Dataset) -> nw.LazyFrame[Any]:
-    """Return the attended sessions up to the data cut in the order of each course, computed once.
-
-    Returns
-    -------
-    nw.LazyFrame
-        ``course_id, day`` (since 1970-01-01), ``before`` (the day of the session before: empty for a course's first one,
-        the same day for a further session of a day), ``place`` (of the day among the course's days with an attended
-        session, from 1), ``asked`` (1 where somebody asked about side effects).
-    """
-    visits = clinic.derive("visits_in_order", lambda: _visits_in_order(clinic))
-    repeats = clinic.derive(
-        "courses_with_repeated_days", lambda: visits.filter(~first_of_day()).select("course_id").unique()
-    )
-    if collect(repeats.head(1)).empty:
-        return visits
-
-    def by_day() -> nw.LazyFrame[Any]:
-        others = visits.join(repeats, on="course_id", how="semi")
-        others = others.with_columns(place=nw.col("day").rank("dense").over("course_id").cast(nw.Int64))
-        return nw.concat([visits.join(repeats, on="course_id", how="anti"), others], how="vertical")
-
-    return clinic.derive("attended_visits", by_day)
-
-
-def _visits_in_order(clinic: Dataset) -> nw.LazyFrame[Any]:
-    """Return visits with their number, which is that of their day unless a day repeats.
-
-    One sort serves both columns; to group by course and day would make nearly as many groups as there are sessions.
-    """
-    asked = nw.when(nw.col("adverse_events_asked") == "yes").then(nw.lit(1)).otherwise(nw.lit(0))
-    visits = attended_sessions(clinic).select(
-        "course_id", day=day_number(nw.col("date")).cast(nw.Int32), asked=asked
-    )
-    return visits.with_columns(
-        before=nw.col("day").shift(1).over("course_id", order_by="day"),
-        place=nw.col("day").cum_count().over("course_id", order_by="day").cast(nw.Int64),
-    )
-
-
-def first_of_day() -> nw.Expr:
-    """Return whether one of `attended_visits` is the first of its day: the one that may hold a slot."""
-    return nw.col("before").is_null() | (nw.col("before") < nw.col("day"))
 
 
 def _with_sessions(clinic: Dataset) -> nw.LazyFrame[Any]:
@@ -354,7 +267,7 @@ def course_states(clinic: Dataset) -> pd.DataFrame:
     pandas.DataFrame
         One row a course that started by the data cut: ``course_id, patient_id, protocol, planned, attended``
         (sessions), ``first_session, last_session`` (dates), ``next_slot, phase, due_from, due_until`` (the next slot and
-        its window; empty without a protocol), ``grace`` (days), ``state`` (completed, ongoing, dropped_out), ``rule`` (in
+        its window; empty without a protocol and past the plan), ``grace`` (days), ``state`` (completed, ongoing, dropped_out), ``rule`` (in
         words), ``reason`` (as recorded), ``dropout_last_attended, dropout_first_missed`` (dates).
 
     Notes
@@ -364,6 +277,9 @@ def course_states(clinic: Dataset) -> pd.DataFrame:
     whose next session is overdue by more than the protocol's grace has dropped out. One
     that is not overdue, or has no protocol, is ongoing: it is censored. A record counts if its date is not after the
     data cut; one without a date counts unless the course has attended sessions after the cut.
+
+    A course started by the data cut if its start date is not after it, or a session was held by then. One without a start
+    date is taken as started, unless all its attended sessions are after the cut.
 
     Examples
     --------
@@ -383,6 +299,7 @@ def course_states(clinic: Dataset) -> pd.DataFrame:
     }
     states = states.assign(
         **{name: as_date(states[day]) for name, day in dates.items()},
+        next_slot=states["next_slot"].astype("Int64").where(states["phase"].notna()),
         rule=states["rule"].map(COURSE_RULES).astype("str"),
     )
     return states[[*_COURSE_COLUMNS]]

@@ -6,17 +6,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import narwhals as nw
 
+from mesostats.attendance import attended_days, attended_sessions, attended_visits, days_repeat, first_of_day
 from mesostats.engine import collect, day_number
 from mesostats.estimators.arguments import check_choice
-from mesostats.schedule import (
-    as_date,
-    attended_sessions,
-    attended_visits,
-    course_timeline,
-    cutoff_day,
-    first_of_day,
-    plan_slots,
-)
+from mesostats.schedule import as_date, course_timeline, cutoff_day, plan_slots
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +59,7 @@ def session_states(clinic: Dataset, *, anchor: Anchor = "held") -> pd.DataFrame:
     the last held session. A delay is seen once, at the session that came late. ``plan``: slot k is due between the sums of
     the shortest and of the longest intervals up to it, counted from the start date (the longest ones with the first
     session's own window). Windows grow along the course, and a delay stays until it is made up. Without a start date the
-    first session held takes its place.
+    first session held takes its place, and the later windows count from that session alone.
 
     After a course was recorded as completed, no further slots are planned. Those that follow a dropout are: their
     windows close, and they are missed. A recorded end does not undo sessions held after it.
@@ -117,7 +110,8 @@ def planned_slots(clinic: Dataset, *, anchor: Anchor = "held") -> nw.LazyFrame[A
     ValueError
         If ``anchor`` is neither of the two.
     """
-    return nw.concat([_own_slots(clinic, anchor), _unscheduled(clinic)], how="vertical")
+    own = _own_slots(clinic, anchor)
+    return nw.concat([own, _unscheduled(clinic)], how="vertical") if days_repeat(clinic) else own
 
 
 def _own_slots(clinic: Dataset, anchor: Anchor) -> nw.LazyFrame[Any]:
@@ -134,8 +128,7 @@ def _own_slots(clinic: Dataset, anchor: Anchor) -> nw.LazyFrame[Any]:
 def _held_slots(clinic: Dataset, table: nw.LazyFrame[Any], anchor: Anchor) -> nw.LazyFrame[Any]:
     courses = course_timeline(clinic).select("course_id", "_plan", "planned", "start_day", "first_day")
     held = (
-        attended_visits(clinic)
-        .filter(first_of_day())
+        attended_days(clinic)
         .select("course_id", "before", nw.col("day").cast(nw.Int64), slot="place")
         .join(courses, on="course_id", how="inner")
         .join(table, on=["_plan", "slot"], how="left")

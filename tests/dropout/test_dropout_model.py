@@ -215,11 +215,11 @@ def simulated() -> Dataset:
 def test_result_follows_the_contract(simulated: Dataset) -> None:
     found = dropout_model(simulated)
     assert tuple(found.estimates.columns) == ("term", "level", *ESTIMATE_COLUMNS)
-    assert list(found.estimates["term"].unique()) == ["phase", "indication", "side_effect", "response"]
+    assert list(found.estimates["term"].unique()) == ["phase", "indication", "side_effect_so_far", "response"]
     assert set(found.estimates["estimand"]) == {"hazard_ratio", "wald_test"}
     assert set(found.estimates["unit"]) == {"sessions"}
     assert found.spec["primary"] == "hazard_ratio"
-    assert found.spec["reference_levels"]["side_effect"] == "no"
+    assert found.spec["reference_levels"]["side_effect_so_far"] == "no"
     assert found.cell(term="response", level="no", estimand="hazard_ratio")["note"] == "reference"
     assert "delta" not in found.estimates["method"].iloc[0]
 
@@ -291,7 +291,7 @@ def test_without_a_baseline_the_note_says_so(simulated: Dataset) -> None:
         ({"follow_up": "none"}, "follow_up is one of settled, all"),
         ({"of": "bruising"}, "of is one of any, serious, related"),
         ({"link": "probit"}, "link 'probit' is unknown"),
-        ({"reference": {"side_effect": "never"}}, "no level 'never'"),
+        ({"reference": {"response": "never"}}, "no level 'never'"),
         ({"conf_level": 95}, "conf_level == 95"),
     ],
 )
@@ -305,7 +305,11 @@ def test_a_table_that_is_needed_is_named(table: str, column: str) -> None:
     frames = {name: frame for name, frame in tables().items() if name != table}
     with pytest.raises(DataError, match=table):
         dropout_model(Dataset(**frames, cutoff=date(200)), covariates=["phase", column])
-    dropout_model(Dataset(**frames, cutoff=date(200)), covariates=["phase"])
+    asked = dropout_model(Dataset(**frames, cutoff=date(200))).spec["arguments"]["covariates"]
+    assert {*asked} == {"phase", "indication", "side_effect_so_far", "response"} - {
+        column,
+        f"{column}_so_far",
+    }
 
 
 def test_nobody_due_is_rows_with_a_note() -> None:

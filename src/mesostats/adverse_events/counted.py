@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import narwhals as nw
 import pandas as pd
 
+from mesostats.attendance import attended_sessions, treated_course_days
 from mesostats.engine import collect, day_number
 from mesostats.errors import did_you_mean
 from mesostats.populations import NOT_RECORDED, grouping, with_groups
 from mesostats.results import ESTIMATE_COLUMNS
-from mesostats.schedule import attended_sessions, cutoff_day, treated_course_days
+from mesostats.schedule import cutoff_day
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,13 +22,13 @@ from mesostats.adverse_events.exposed_outcomes import (
     pose,
 )
 from mesostats.adverse_events.tallies import population_of, question_of
+from mesostats.attendance import attended_sessions
 from mesostats.engine import collect
 from mesostats.estimators.arguments import check_choice
 from mesostats.estimators.crude_risks import crude_risks
 from mesostats.estimators.models import AdjustmentMethod, standardized_risks
 from mesostats.populations import labels
 from mesostats.results import Result, contract, stack
-from mesostats.schedule import attended_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

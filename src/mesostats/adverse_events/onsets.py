@@ -19,12 +19,12 @@ from mesostats.adverse_events.intervals import (
     quantile_row,
     with_own_names,
 )
+from mesostats.attendance import attended_sessions
 from mesostats.engine import day_number
 from mesostats.estimators import ClusterTotals, clustered_proportion
 from mesostats.estimators.clustered_survival import clustered_kaplan_meier
 from mesostats.estimators.clustering import with_clustering_note
 from mesostats.results import Result
-from mesostats.schedule import attended_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import narwhals as nw
 
 from mesostats.adverse_events.counted import exposed_courses, exposed_sessions
-from mesostats.schedule import cutoff_day, treated_course_days
+from mesostats.attendance import treated_course_days
+from mesostats.schedule import cutoff_day
 
 if TYPE_CHECKING:
     from mesostats.adverse_events.counted import Counting

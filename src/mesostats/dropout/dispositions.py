@@ -20,14 +20,18 @@ from mesostats.results import Result, contract
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy.typing as npt
+
     from mesostats.dataset import Dataset
 
 REASON: Final = "reason"
 DROPPED: Final = "dropped_out"
 _STATES: Final = ("completed", "ongoing", DROPPED)
+_PAST_PLAN: Final = "dropped_out_past_plan"
 _RULE: Final = (
     "States are those of `course_states`: as recorded by the data cut, else by the schedule and its grace. A course that was "
-    "recorded as discontinued counts as dropped out also where all planned sessions had been attended."
+    "recorded as discontinued counts as dropped out also where all planned sessions had been attended; `retention` counts such "
+    "a course as completed, for it has no session left to drop out of."
 )
 
 
@@ -59,7 +63,9 @@ def disposition(
 
     Notes
     -----
-    Every started course is completed, ongoing or dropped out. The shares describe the courses as they stand at the data cut:
+    Every started course is completed, ongoing or dropped out, as `course_states` says. A course that was recorded as
+    discontinued after all planned sessions is among those dropped out (the note says how many); `retention` takes it as
+    completed. The shares describe the courses as they stand at the data cut:
     while courses go on, those dropped out are fewer than will be; `retention` and `dropout_reasons` allow for it.
 
     Examples
@@ -75,7 +81,7 @@ def disposition(
     lost = collect(courses.filter(nw.col("state") == DROPPED).select(REASON).unique())[REASON]
     kinds = [("treated", ALL_REASONS), *((state, ALL_REASONS) for state in _STATES)]
     kinds += [(DROPPED, reason) for reason in in_order(lost, clinic)]
-    sums = _sums(courses, columns, kinds)
+    sums = _sums(courses, columns, [*kinds, (_PAST_PLAN, ALL_REASONS)])
     estimates = _estimates(sums, columns, kinds, conf_level)
     title = "Disposition: what became of the courses that were started"
     arguments = {"by": list(columns), "conf_level": conf_level}
@@ -93,6 +99,8 @@ def _holds(estimand: str, reason: str) -> nw.Expr:
     """Return whether a course is of a kind, as an expression."""
     if estimand == "treated":
         return nw.col("attended") > 0
+    if estimand == _PAST_PLAN:
+        return (nw.col("state") == DROPPED) & (nw.col("attended") >= nw.col("planned"))
     state = nw.col("state") == estimand
     return state if reason == ALL_REASONS else state & (nw.col(REASON) == reason)
 
@@ -129,14 +137,28 @@ def _estimates(
             }
         )
         found = with_clustering_note(clustered_proportion(totals, conf_level=conf_level))
+        if (estimand, reason) == (DROPPED, ALL_REASONS):
+            found = _with_past_plan(found, sums[f"total_kind_{len(kinds)}_successes"].to_numpy(int))
         names = {column: sums[column] for column in columns}
         frames.append(
             found.reset_index(drop=True).assign(
-                **names, estimand=estimand, reason=reason, group=np.arange(len(sums)), place=place
+                **names, estimand=estimand, reason=reason, _group=np.arange(len(sums)), _place=place
             )
         )
-    stacked = pd.concat(frames).sort_values(["group", "place"]).assign(unit="courses", n_missing=0.0)
+    stacked = pd.concat(frames).sort_values(["_group", "_place"]).assign(unit="courses", n_missing=0.0)
     return contract(stacked, [*columns, REASON])
+
+
+def _with_past_plan(found: pd.DataFrame, past: npt.NDArray[np.int_]) -> pd.DataFrame:
+    """Add to notes how many of those dropped out had come to all planned sessions."""
+    texts = [
+        f"{number} of them after all planned sessions: `retention` counts these as completed"
+        if number
+        else ""
+        for number in past
+    ]
+    notes = ["; ".join(filter(None, pair)) for pair in zip(found["note"], texts, strict=True)]
+    return found.assign(note=notes)
 
 
 def _explain(clinic: Dataset, columns: Sequence[str], cell: Mapping[str, Any]) -> pd.DataFrame:

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from mesostats.dropout.end_reasons import ALL_REASONS, REASON_RULE, in_order, reason_labels, with_reason
+from mesostats.dropout.phase_bands import phase_bands
 from mesostats.dropout.times import (
+    COMPLETED,
     RULES,
     TAKEN,
     analysed_counts,
@@ -43,6 +45,7 @@ _CENSORED: Final = 0
 _NOBODY: Final = "no course to analyse"
 _INCIDENCE: Final = "cumulative_incidence"
 _COMPLETED: Final = "cumulative_incidence_completed"
+_TEST: Final = "gray_test"
 _NAIVE: Final = "one_minus_kaplan_meier"
 _NAIVE_NOTE: Final = (
     "overestimates: takes the other reasons as censoring, as if those who left could still leave for this one"
@@ -205,7 +208,7 @@ def _tests(counts: pd.DataFrame, columns: Sequence[str], reasons: Sequence[str])
         frames.append(found.assign(reason=reason, numerator=events, denominator=counts["courses"].sum()))
     if not frames:
         return pd.DataFrame()
-    tests = stack(frames).assign(**dict.fromkeys(columns, ALL_GROUPS), estimand="gray_test")
+    tests = stack(frames).assign(**dict.fromkeys(columns, ALL_GROUPS), estimand=_TEST)
     return tests.assign(p_adjusted=adjusted_p_values(tests["p_value"], tests["estimand"]))
 
 
@@ -217,21 +220,26 @@ def _spec(clinic: Dataset, arguments: dict[str, Any], columns: Sequence[str]) ->
     )
     family = "p values of Gray's tests are adjusted (Benjamini-Hochberg) over the reasons."
     completion = _COMPLETION_RULES[arguments["completion"]]
-    return spec | {
-        "rules": [*RULES[1:], REASON_RULE, completion, *([family] if columns else [])],
-        "primary": _INCIDENCE,
-        "references": [
-            "Aalen OO, Johansen S. Scand J Stat 1978;5:141-150.",
-            *(["Gray RJ. Ann Stat 1988;16:1141-1154. doi:10.1214/aos/1176350951"] if columns else []),
-        ],
-        "labels": spec["labels"] | {REASON: reason_labels(clinic)},
-    }
+    bands = phase_bands(clinic) if time == "session" else {}
+    return (
+        spec
+        | bands
+        | {
+            "rules": [COMPLETED, *RULES[1:], REASON_RULE, completion, *([family] if columns else [])],
+            "primary": _INCIDENCE,
+            "references": [
+                "Aalen OO, Johansen S. Scand J Stat 1978;5:141-150.",
+                *(["Gray RJ. Ann Stat 1988;16:1141-1154. doi:10.1214/aos/1176350951"] if columns else []),
+            ],
+            "labels": spec["labels"] | {REASON: reason_labels(clinic)},
+        }
+    )
 
 
 def _explain(courses: nw.LazyFrame[Any], columns: Sequence[str], cell: Mapping[str, Any]) -> pd.DataFrame:
     """Return one row a course: at risk, and given up for the cell's reason, at its time (at any time where none is given)."""
     more = ("time", "ended", REASON, "excluded")
-    rows = course_rows(courses, columns, cell, more=more, everybody=ALL_GROUPS)
+    rows = course_rows(courses, columns, cell, more=more, everybody=cell.get("estimand") == _TEST)
     analysed, at, reason = rows["excluded"] == "", cell.get("time"), cell.get(REASON, ALL_REASONS)
     timed = at is not None and not pd.isna(at)
     at_risk = analysed & (rows["time"] >= at) if timed else analysed

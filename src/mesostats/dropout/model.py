@@ -19,6 +19,7 @@ from mesostats.dropout.person_sessions import (
     lacking,
     with_covariates,
 )
+from mesostats.dropout.phase_bands import phase_bands
 from mesostats.engine import collect
 from mesostats.errors import did_you_mean
 from mesostats.estimators.hazard_models import discrete_hazard_model
@@ -39,11 +40,13 @@ if TYPE_CHECKING:
     from mesostats.follow_up import FollowUp
     from mesostats.vocabulary import ResponderRule
 
-_COVARIATES: Final = (PHASE, "indication", SIDE_EFFECT, RESPONSE)
 _GROUPS: Final = ("term", "level")
 _USUAL: Final = {SIDE_EFFECT: "no", SO_FAR: "no", RESPONSE: "no"}
 _NO_BASELINE: Final = (
     "neither the session nor its phase is a covariate: the hazard is taken as the same at all sessions"
+)
+_NOT_SHOWN: Final = (
+    "nobody was due at this session or in its phase, or at one before it: the hazard is unknown"
 )
 _REFERENCES: Final = (
     "Prentice RL, Gloeckler LA. Biometrics 1978;34:57-67. doi:10.2307/2529588",
@@ -55,7 +58,7 @@ _REFERENCES: Final = (
 def dropout_model(
     clinic: Dataset,
     *,
-    covariates: str | Sequence[str] = _COVARIATES,
+    covariates: str | Sequence[str] | None = None,
     link: Link = "cloglog",
     follow_up: FollowUp = "settled",
     reference: Mapping[str, str] | None = None,
@@ -75,7 +78,8 @@ def dropout_model(
         them is the baseline hazard. ``side_effect``: yes, no or not asked after the last session held; ``side_effect_so_far``:
         the same of all of the course that had begun by the last session held; ``response``: yes, no or not assessed so
         far. Any column of sessions (its value at the last session held, as ``practitioner_id``), courses or patients that was
-        known when the course began. These five names always mean what is said here.
+        known when the course began. These five names always mean what is said here. If not given: phase, indication, and,
+        where the data set has their tables, side effects so far and response.
     link
         ``cloglog``: hazard ratios; ``logit``: odds ratios.
     follow_up
@@ -113,8 +117,8 @@ def dropout_model(
 
     The ratios compare what was recorded; they are causal only if nothing unrecorded explains both. Where side effects of a
     session are asked about, or written down, only when the patient comes again, those who stop seem free of them, or not asked:
-    then ``side_effect`` is no cause that could be seen, and ``side_effect_so_far``, which was known at a session that
-    both came to, is the one to ask for.
+    then ``side_effect`` is no cause that could be seen. ``side_effect_so_far`` was known at a session that both came to, and
+    is therefore what is asked of side effects unless told otherwise.
 
     The engine counts alike rows; one row a patient, outcome and pattern of covariates comes to memory, about 100 bytes a
     row and covariate, of which the model keeps some 40 bytes a row.
@@ -155,7 +159,7 @@ def predicted_retention(
     profiles: Mapping[str, Mapping[str, Any]],
     *,
     protocol: str,
-    covariates: str | Sequence[str] = _COVARIATES,
+    covariates: str | Sequence[str] | None = None,
     link: Link = "cloglog",
     follow_up: FollowUp = "settled",
     reference: Mapping[str, str] | None = None,
@@ -180,7 +184,7 @@ def predicted_retention(
     -------
     Result
         By ``profile``: estimand ``predicted_retention``, ``time`` the session number: the probability to come to it, of
-        those who came to the first.
+        those who came to the first. NaN with a note from the first session on at which, or in whose phase, nobody was due.
 
     Raises
     ------
@@ -219,8 +223,8 @@ def predicted_retention(
     )
     frames = [_steps(name, values, steps, asked=asked, model=model) for name, values in profiles.items()]
     rows = pd.concat(frames, ignore_index=True)
-    kept = model.retention(rows, conf_level=conf_level) if len(rows) else pd.DataFrame()
-    estimates = contract(stack([_retained(kept, rows)]).assign(unit="courses"), ["profile"])
+    kept = _retained(rows, model, conf_level)
+    estimates = contract(stack([kept]).assign(unit="courses"), ["profile"])
     arguments: dict[str, Any] = {"profiles": {name: dict(values) for name, values in profiles.items()}}
     arguments |= {
         "protocol": protocol,
@@ -233,6 +237,7 @@ def predicted_retention(
         "analysis": "predicted_retention",
         "title": f"Predicted retention over the sessions of {clinic.vocabulary.protocols[protocol].label}",
         "primary": "predicted_retention",
+        **phase_bands(clinic, protocols=[protocol]),
     }
     return Result(estimates, spec, lambda _: _explain(found, asked, {}))
 
@@ -305,10 +310,30 @@ def _steps(
     return pd.DataFrame({"session": later["slot"]}).assign(profile=name).assign(**columns)
 
 
-def _retained(kept: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    if kept.empty:
-        return kept
-    return kept.assign(estimand="predicted_retention", time=rows["session"].to_numpy(float))
+def _retained(rows: pd.DataFrame, model: HazardModel, conf_level: float) -> pd.DataFrame:
+    """Return the retention at each row's session; NaN from the first session on whose hazard nobody has shown."""
+    if rows.empty:
+        return pd.DataFrame()
+    shown = _shown(rows, model)
+    kept = model.retention(rows[shown], conf_level=conf_level) if shown.any() else pd.DataFrame({"note": []})
+    kept = kept.drop(columns="profile", errors="ignore").set_index(rows.index[shown]).reindex(rows.index)
+    return kept.assign(
+        estimand="predicted_retention",
+        profile=rows["profile"],
+        time=rows["session"].astype(float),
+        conf_level=conf_level,
+        method=f"{model.estimates['method'].iloc[0]}; delta method on the log(-log) scale",
+        note=kept["note"].where(shown, _NOT_SHOWN),
+    )
+
+
+def _shown(rows: pd.DataFrame, model: HazardModel) -> pd.Series[bool]:
+    """Return up to which of a profile's sessions somebody was due at each session, or in each phase, of the baseline."""
+    levels = model.estimates.groupby("term")["level"].agg(set)
+    shown = pd.Series(bool(model.estimates["denominator"].max() > 0), index=rows.index)
+    for column in levels.index.intersection([SESSION, PHASE]):
+        shown &= rows[column].isin(levels[column])
+    return shown.astype(int).groupby(rows["profile"]).cummin() == 1
 
 
 def _explain(rows: nw.LazyFrame[Any], asked: Inquiry, cell: Mapping[str, Any]) -> pd.DataFrame:

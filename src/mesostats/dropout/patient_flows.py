@@ -38,6 +38,7 @@ _RULES: Final = (
     "A course ends, or waits, in the phase of its next session; 'after the plan' where it has none.",
     "Due in a phase less those that completed, go on or dropped out in it are those due in the next, within a protocol.",
     "States are those of `course_states`.",
+    "Recorded as discontinued after all planned sessions: dropped out 'after the plan' here, completed in `retention`.",
 )
 
 
@@ -93,7 +94,7 @@ def patient_flow(clinic: Dataset, *, by: str | Sequence[str] | None = "protocol"
     reasons = in_order(counts.loc[counts["state"] == _DROPPED, REASON], clinic)
     firsts, people = _first_slots(clinic), _registered(clinic, columns)
     frames = []
-    for group, patients in groups_of(people, columns):
+    for group, patients in _groups(people, counts, columns):
         own = of_group(counts, columns, group)
         steps = _steps(_phases(own["protocol"], firsts), reasons)
         rows = [step | {"numerator": own.loc[_at(own, step, firsts), "courses"].sum()} for step in steps]
@@ -194,6 +195,17 @@ def _registered(clinic: Dataset, columns: Sequence[str]) -> nw.LazyFrame[Any]:
         return with_groups(clinic.lazy("patients").select("patient_id"), clinic, columns)
     courses = clinic.lazy("courses").select("course_id", "patient_id")
     return with_groups(courses, clinic, columns).select(*columns, "patient_id").unique()
+
+
+def _groups(
+    people: nw.LazyFrame[Any], counts: pd.DataFrame, columns: Sequence[str]
+) -> list[tuple[tuple[Any, ...], int]]:
+    """Return each group and its registered patients; a group of courses of which nobody is registered too."""
+    found = dict(groups_of(people, columns))
+    if columns:
+        others = counts[[*columns]].drop_duplicates().itertuples(index=False, name=None)
+        found = dict.fromkeys(others, 0) | found
+    return sorted(found.items())
 
 
 def _registered_row(patients: int) -> list[dict[str, Any]]:

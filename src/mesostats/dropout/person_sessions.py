@@ -14,10 +14,11 @@ import narwhals as nw
 
 from mesostats.adverse_events.counted import counted_events, counting_of
 from mesostats.assessments import rules, scored_assessments
+from mesostats.attendance import attended_sessions
 from mesostats.engine import collect, day_number
 from mesostats.follow_up import with_follow_up
 from mesostats.populations import NOT_RECORDED, PHASE, grouping, with_groups
-from mesostats.schedule import attended_sessions, course_timeline, slot_table
+from mesostats.schedule import course_timeline, slot_table
 from mesostats.schemas import table_schema
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ NOT_ASKED: Final = "not asked"
 NOT_ASSESSED: Final = "not assessed"
 STOPPED, NUMBER = "_stopped", "_number"
 """Columns of the reduction: whether the course was given up at the session, and how many alike rows there are."""
+PLAN: Final = "_protocol"
+"""The column with the protocol whose session was due, under a name that no grouping column has."""
 KINDS: Final = ("any", "serious", "related")
 """Which side effects can be asked about."""
 UNPLANNED_DAYS: Final = 7
@@ -93,7 +96,7 @@ class Inquiry:
 
 def inquire(
     clinic: Dataset,
-    covariates: str | Sequence[str],
+    covariates: str | Sequence[str] | None,
     *,
     follow_up: FollowUp,
     of: str,
@@ -109,12 +112,13 @@ def inquire(
         If a covariate is no column, is known only once a course is over, or identifies a row; or an argument is none of
         those that there are.
     """
-    columns = grouping(covariates)
+    needs = {SIDE_EFFECT: "adverse_events", SO_FAR: "adverse_events", RESPONSE: "outcomes"}
+    there = tuple(column for column in (SO_FAR, RESPONSE) if needs[column] in clinic.names)
+    columns = (PHASE, "indication", *there) if covariates is None else grouping(covariates)
     for value, known, name in ((follow_up, ("settled", "all"), "follow_up"), (of, KINDS, "of")):
         if value not in known:
             msg = f"{name} is one of {', '.join(known)}, found '{value}'"
             raise ValueError(msg)
-        needs = {SIDE_EFFECT: "adverse_events", SO_FAR: "adverse_events", RESPONSE: "outcomes"}
     for column, table in needs.items():
         if column in columns:
             clinic.require(table)
@@ -138,7 +142,7 @@ def due_sessions(clinic: Dataset, follow_up: FollowUp) -> nw.LazyFrame[Any]:
     -------
     nw.LazyFrame
         ``course_id, patient_id, session_id`` (of the last session held), ``day`` (of it, since 1970-01-01), ``session`` (the
-        number of the one that was due), ``phase`` (of it), ``known_until`` (the last day on which a side effect of the
+        number of the one that was due), ``_protocol`` and ``phase`` (of it), ``known_until`` (the last day on which a side effect of the
         session held counts), ``_stopped`` (1 where the course was given up, 0 where it came).
     """
     return clinic.derive(f"due_sessions:{follow_up}", lambda: _due(clinic, follow_up))
@@ -167,6 +171,7 @@ def _due(clinic: Dataset, follow_up: FollowUp) -> nw.LazyFrame[Any]:
         "session",
         STOPPED,
         nw.col("phase").fill_null(NOT_RECORDED),
+        nw.col("protocol").fill_null(NOT_RECORDED).alias(PLAN),
         # Whoever came is known for no longer than whoever did not: until the next session could be due.
         known_until=nw.min_horizontal(opens, nw.coalesce(came.cast(nw.Float64), opens)),
     )

@@ -21,7 +21,7 @@ from mesostats.engine import collect
 from mesostats.estimators import ClusterTotals, clustered_proportion
 from mesostats.estimators.clustering import with_clustering_note
 from mesostats.populations import NOT_RECORDED, cluster_sums, grouping
-from mesostats.results import Result, contract, stack
+from mesostats.results import Result, check_groups, contract, stack
 from mesostats.schedule import slot_table
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def hazard_by_phase(
     ['weekly', 'fortnightly', 'monthly']
     """
     columns = grouping(by, taken=_TAKEN)
+    check_groups(columns)
     check_choices(follow_up=follow_up)
     courses = followed_courses(clinic, columns, follow_up)
     phased = _phased(timed_courses(courses, time="session", dropout_date="last_attended"), clinic)

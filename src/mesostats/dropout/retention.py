@@ -17,6 +17,7 @@ from mesostats.dropout.curves import (
     retention_curve,
     session_curve,
 )
+from mesostats.dropout.phase_bands import phase_bands
 from mesostats.dropout.times import (
     RULES,
     TAKEN,
@@ -106,7 +107,8 @@ def retention(
     Notes
     -----
     In sessions, a course with m attended sessions that dropped out fails at session m + 1; one that is ongoing or
-    completed is censored after session m, all as far as settled. In days, an ongoing course is censored at its last
+    completed is censored after session m, all as far as settled. Whoever came to all planned sessions completed the
+    course, also where it was recorded as discontinued afterwards (`disposition` counts it as dropped out). In days, an ongoing course is censored at its last
     attended session (``last_attended``) or at the earlier of the data cut and the end of its next window
     (``first_missed``); with settled follow-up nobody is followed past the last day on which a dropout would be known: until then
     it is known to be kept. Standard errors are Greenwood's, intervals on the log(-log) scale; before the first dropout
@@ -162,7 +164,7 @@ def retention(
     }
     arguments |= {"strata": list(layers), "tau": horizon, "conf_level": conf_level}
     spec = _retention_spec(clinic, arguments, columns)
-    return Result(estimates, spec, lambda cell: _explain_retention(courses, columns, cell))
+    return Result(estimates, spec, lambda cell: _explain_retention(courses, columns, cell, horizon))
 
 
 def _columns(
@@ -200,7 +202,8 @@ def _retention_spec(clinic: Dataset, arguments: dict[str, Any], columns: Sequenc
         population=population,
     )
     references = [_KAPLAN_MEIER, _MANTEL, _ROYSTON] if columns else [_KAPLAN_MEIER, _ROYSTON]
-    return spec | {"rules": list(RULES), "primary": "retention", "references": references}
+    bands = phase_bands(clinic) if arguments["time"] == "session" else {}
+    return spec | bands | {"rules": list(RULES), "primary": "retention", "references": references}
 
 
 def dropout_by_session(
@@ -268,6 +271,7 @@ def dropout_by_session(
     title = "Dropout at each session of the schedule"
     spec = dropout_spec(clinic, "dropout_by_session", title, arguments=arguments, columns=columns)
     spec |= {"rules": list(RULES), "primary": "retention", "references": [_KAPLAN_MEIER]}
+    spec |= phase_bands(clinic)
     return Result(estimates, spec, lambda cell: _explain_step(courses, columns, cell))
 
 
@@ -296,17 +300,18 @@ def _step_rows(steps: pd.DataFrame, conf_level: float) -> pd.DataFrame:
 
 
 def _explain_retention(
-    courses: nw.LazyFrame[Any], columns: Sequence[str], cell: Mapping[str, Any]
+    courses: nw.LazyFrame[Any], columns: Sequence[str], cell: Mapping[str, Any], tau: float
 ) -> pd.DataFrame:
     """Return one row a course: at risk, and dropped out, at the cell's time (at any time where none is given)."""
-    rows = course_rows(courses, columns, cell, more=("time", "event", "excluded"), everybody=ALL_GROUPS)
+    tested, averaged = (cell.get("estimand") == name for name in ("logrank_test", "restricted_mean"))
+    rows = course_rows(courses, columns, cell, more=("time", "event", "excluded"), everybody=tested)
     analysed = rows["excluded"] == ""
-    at = cell.get("time")
+    at = cell.get("time", tau if averaged else None)
     lost = analysed & (rows["event"] == 1)
-    if at is None or pd.isna(at):
-        at_risk, failed = analysed, lost
-    elif cell.get("estimand") == "restricted_mean":
+    if averaged:
         at_risk, failed = analysed, lost & (rows["time"] <= at)
+    elif at is None or pd.isna(at):
+        at_risk, failed = analysed, lost
     else:
         at_risk, failed = analysed & (rows["time"] >= at), lost & (rows["time"] == at)
     gone = analysed & ~at_risk

@@ -11,6 +11,7 @@ from mesostats.dropout.person_sessions import (
     NOT_ASKED,
     NOT_ASSESSED,
     NUMBER,
+    PLAN,
     RESPONSE,
     RULES,
     SIDE_EFFECT,
@@ -45,6 +46,7 @@ Since = Literal["last_session", "course_start"]
 
 NEXT_SESSION: Final = "next_session"
 """The column that tells those who stopped from those who came, and their difference."""
+_STEP: Final = (PLAN, "session")
 _WHO: Final = {"cases": "stopped", "others": "came", "difference": "stopped - came"}
 _ESTIMANDS: Final = {
     "side_effect": ("yes", ""),
@@ -55,7 +57,7 @@ _ESTIMANDS: Final = {
     "neither": ("no", "no"),
 }
 """What is wanted of the side effect and of the response; nothing where that does not matter."""
-_TAKEN: Final = {"session", "day", "known_until", SIDE_EFFECT, RESPONSE, NEXT_SESSION}
+_TAKEN: Final = {PLAN, "session", "day", "known_until", SIDE_EFFECT, RESPONSE, NEXT_SESSION}
 
 
 def before_stopping(
@@ -90,8 +92,8 @@ def before_stopping(
     Returns
     -------
     Result
-        By group and ``next_session``: ``stopped``, ``came`` (the same sessions of the schedule as those at which others
-        stopped, in the same proportions) and ``stopped - came``. Estimands: ``side_effect`` (as `since` says),
+        By group and ``next_session``: ``stopped``, ``came`` (the same sessions of the same protocols as those at which others
+        stopped, in the same proportions) and ``stopped - came`` (of the sessions at which others came). Estimands: ``side_effect`` (as `since` says),
         ``improvement`` (the responder rule met at any assessment so far); of those of whom both are known also ``both``,
         ``improvement_only``, ``side_effect_only`` and ``neither``. Unit: sessions, which of those who stopped are courses.
         ``n_missing``: those of whom it is not known (nobody asked, not assessed).
@@ -105,13 +107,13 @@ def before_stopping(
 
     Notes
     -----
-    A course that stopped is compared with those that were due at the same session and came: whoever stayed longer had more
+    A course that stopped is compared with those that were due at the same session of its protocol and came: whoever stayed longer had more
     sessions to improve in, so that dropouts and completers as such would not be comparable. What was known is that of the last
     session held, for both (see `mesostats.dropout.person_sessions`). `dropout_model` adjusts for more than the session. Where side effects
     are written down only when the patient comes again, those who stop seem free of them: then ask for those ``since`` the
     ``course_start``, which were known at a session that both came to.
 
-    The engine counts alike rows: one row a patient, session number, outcome and state comes to memory, some 200 bytes each.
+    The engine counts alike rows: one row a patient, protocol, session number, outcome and state comes to memory, some 200 bytes each.
 
     Examples
     --------
@@ -130,7 +132,7 @@ def before_stopping(
     rows = with_effect(due_sessions(clinic, follow_up), clinic, of, SIDE_EFFECT)
     rows = with_groups(with_response(rows, clinic, rule, RESPONSE), clinic, columns)
     rows = clinic.engine.materialise(rows)
-    keys = [*columns, "patient_id", "session", STOPPED, SIDE_EFFECT, RESPONSE]
+    keys = [*columns, "patient_id", *_STEP, STOPPED, SIDE_EFFECT, RESPONSE]
     counted = collect(rows.group_by(keys).agg(nw.len().alias(NUMBER))).sort_values(keys, ignore_index=True)
     groups = group_sizes(treated_courses(clinic, columns), columns)[[*columns]].itertuples(index=False)
     frames = [
@@ -170,7 +172,7 @@ def _shares(own: pd.DataFrame, name: str, conf_level: float) -> pd.DataFrame:
     found = matched_shares(
         having[known],
         chosen[STOPPED],
-        chosen["session"],
+        chosen.groupby([*_STEP]).ngroup(),
         clusters=chosen["patient_id"],
         frequencies=chosen[NUMBER],
         conf_level=conf_level,
@@ -191,12 +193,14 @@ def _explain(rows: nw.LazyFrame[Any], columns: Sequence[str], cell: Mapping[str,
             rows = rows.filter(nw.col(column) == cell[column])
     found = collect(rows).sort_values(["course_id", "session"], ignore_index=True)
     known, having = _state(found, cell["estimand"])
-    who = found[STOPPED].eq(0) if cell.get(NEXT_SESSION) == "came" else found[STOPPED].eq(1)
-    cases = found.loc[known & found[STOPPED].eq(1), [*columns, "session"]].drop_duplicates()
-    strata = pd.MultiIndex.from_frame(found[[*columns, "session"]])
-    matched = pd.Series(strata.isin(pd.MultiIndex.from_frame(cases)), index=found.index)
+    asked = cell.get(NEXT_SESSION, _WHO["cases"])
+    who = found[STOPPED].eq(int(asked != _WHO["others"]))
+    strata = found.groupby([*columns, *_STEP]).ngroup()
+    partner = known & found[STOPPED].ne(int(asked != _WHO["others"]))
+    matched = strata.isin(strata[partner]) | (asked == _WHO["cases"])
     counted = who & known & matched
-    why = pd.Series("", index=found.index).mask(~matched, "nobody stopped at this session")
+    lonely = "nobody stopped at this session" if asked == _WHO["others"] else "nobody came to this session"
+    why = pd.Series("", index=found.index).mask(~matched, lonely)
     why = why.mask(~known, f"{NOT_ASKED}, or {NOT_ASSESSED}").mask(~who, "not of this group")
     shown = ["course_id", "patient_id", "session_id", *columns, "session", SIDE_EFFECT, RESPONSE]
     return found[shown].assign(in_denominator=counted, in_numerator=counted & having, excluded=why)
@@ -214,7 +218,7 @@ def _spec(clinic: Dataset, columns: Sequence[str], arguments: dict[str, Any]) ->
         },
         "rules": [
             *RULES,
-            "Those who came are weighted so that their session numbers are those at which others stopped.",
+            "Those who came are weighted so that their sessions are those, of the same protocols, at which others stopped.",
         ],
         "primary": "side_effect",
         "references": ["Zou GY, Donner A. Stat Med 2008;27:1693-1702. doi:10.1002/sim.3095"],

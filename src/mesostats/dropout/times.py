@@ -25,8 +25,11 @@ _OWN: Final = ("time", "event", "ended", "excluded", "courses", "reached", "fina
 TAKEN: Final = {*TIMELINE_COLUMNS, *_OWN} - {"course_id", "patient_id", "protocol"}
 """Names in lower case of the columns that the analyses of dropout have of their own."""
 
+COMPLETED: Final = "Whoever came to all planned sessions completed the course, also where it was recorded as discontinued afterwards."
+"""Which courses the time to dropout takes as completed."""
 RULES: Final = (
-    "Completed and ongoing courses are censored; a course whose next session is not overdue by more than the grace is ongoing.",
+    "Completed and ongoing courses are censored; a course whose next session is not overdue by more than the grace is ongoing. "
+    + COMPLETED,
     "With follow_up='settled', a session counts once its window and grace were over before the data cut, for whoever came or not.",
     "Courses are taken as independent; a patient with several courses counts with each.",
 )
@@ -145,7 +148,7 @@ def course_rows(
     cell: Mapping[str, Any],
     *,
     more: Sequence[str],
-    everybody: str = "",
+    everybody: bool = False,
 ) -> pd.DataFrame:
     """Return one row a course of a cell's groups.
 
@@ -160,10 +163,10 @@ def course_rows(
     more
         Further columns to return.
     everybody
-        The value of a grouping column that stands for all groups.
+        Whether the cell is one of all groups together, whatever its grouping columns say.
     """
     for column in columns:
-        if cell.get(column, everybody) != everybody:
+        if column in cell and not everybody:
             courses = courses.filter(nw.col(column) == cell[column])
     rows = collect(courses.select(*dict.fromkeys((*_UNIT_COLUMNS, *columns, *more))))
     return rows.sort_values("course_id", ignore_index=True)

@@ -18,6 +18,7 @@ _FEW_SERIES: Final = 4
 _SAME: Final = 1e-9
 _FALLING: Final = ("retention", "event_free", "unresolved")
 _RISING: Final = ("cumulative_incidence", "mean_cumulative")
+_RISING_ALONE: Final = ("returned",)  # others that begin so are shares at one day
 _GRADES: Final = ("mild", "moderate", "severe", "life_threatening", "fatal")
 _ONE_DAY: Final = ("adverse_event_estimators",)  # all estimates are of the same day
 
@@ -250,7 +251,7 @@ def starts_at(estimand: str) -> float | None:
     """
     if estimand in _FALLING:
         return 1.0
-    return 0.0 if estimand.startswith(_RISING) else None
+    return 0.0 if estimand.startswith(_RISING) or estimand in _RISING_ALONE else None
 
 
 def is_curve(layout: Layout) -> bool:

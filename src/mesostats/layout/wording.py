@@ -37,10 +37,28 @@ _NAMES: Final = {
     "rate_transform": "Rate transform",
     "rate_transform_competing": "Rate transform, competing ends",
     "gray_test": "Gray's test",
+    "wald_test": "Wald test",
     "logrank_test": "Log-rank test",
     "mean_function_test": "Robust score test",
 }
-_STEPS_ARE_SESSIONS: Final = ("dropout_by_session",)
+_NAMES_OF_ANALYSES: Final = {
+    "dropout_reasons": {
+        "cumulative_incidence": "Given up for the reason",
+        "cumulative_incidence_completed": "Completed",
+    },
+    "before_stopping": {"both": "Both", "neither": "Neither of the two"},
+}
+"""Where an estimand of one analysis is called otherwise than elsewhere."""
+
+_MISSING_OF_ANALYSES: Final = {
+    "retention": "courses of which nothing is settled yet, or that never attended",
+    "dropout_by_session": "courses that came so far and whose next session is not settled",
+    "hazard_by_phase": "courses that wait for a session of the phase",
+    "return_for_repeat": "completed courses without an attended session",
+}
+"""What the missing of an analysis are."""
+
+_STEPS_ARE_SESSIONS: Final = ("dropout_by_session", "sessions_received", "predicted_retention")
 
 
 class Quantity(NamedTuple):
@@ -138,7 +156,7 @@ def amount(value: float, estimand: str) -> str:
         return "-\N{INFINITY}" if value < 0 else "\N{INFINITY}"
     kind, factor, _ = quantity(estimand)
     if kind == "time":
-        return f"{round(value, 2):g}"
+        return f"{round(value, 2 if abs(value) < _HUNDRED else 1):g}"
     return _rounded(factor * value, _decimals(kind, abs(factor * value)), positive_tiny=kind != "points")
 
 
@@ -289,10 +307,13 @@ def label(result: Result, column: str, value: Any) -> str:
         return str(labels[value])
     if pd.isna(value):
         return MISSING if column == "time" else "not recorded"
+    if column == "columns" and value == "n_missing":
+        return _MISSING_OF_ANALYSES.get(result.spec["analysis"], readable(value))
     if column == "estimand":
         if quantity(str(value)).kind == "rate":
             return readable(str(value).partition("_per_")[0])
-        return _NAMES.get(value) or readable(str(value).removeprefix(common_prefix(result)))
+        own = _NAMES_OF_ANALYSES.get(result.spec["analysis"], {})
+        return own.get(value) or _NAMES.get(value) or readable(str(value).removeprefix(common_prefix(result)))
     return readable(str(value)) if isinstance(value, str) else f"{value:g}"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from matplotlib import pyplot as plt
 
-from mesostats.layout import comparison, is_curve, lay_out, shown
+from mesostats.layout import by_columns, comparison, is_curve, lay_out, shown
 from mesostats.plots.comparisons import (
     butterfly,
     butterfly_groups,
@@ -17,11 +17,23 @@ from mesostats.plots.comparisons import (
     ratios,
 )
 from mesostats.plots.curves import curve_size, curves
+from mesostats.plots.dispositions import disposition_bars, disposition_size
 from mesostats.plots.exposures import exposure_forest, exposure_size
+from mesostats.plots.flows import flow, flow_size
 from mesostats.plots.forests import forest, forest_size
+from mesostats.plots.gap_lengths import gap_histograms, gaps_size
+from mesostats.plots.hazard_ratios import ratio_forest, ratios_size
+from mesostats.plots.hazards import phase_hazard, phase_hazard_size, session_hazard, session_hazard_size
 from mesostats.plots.marks import finish, nothing
+from mesostats.plots.predictions import prediction_size, predictions
+from mesostats.plots.reasons import reason_curves, reasons_size, stacked_reasons
+from mesostats.plots.received import received_sessions, received_size
+from mesostats.plots.returns import return_curves
+from mesostats.plots.scenarios import scenario_dots, scenario_size, stopping_pairs, stopping_size
 from mesostats.plots.severities import severity_bars, severity_size
+from mesostats.plots.shares import stacked_bars, stacked_size
 from mesostats.plots.steps import bars_by_days, points_by_session, step_size
+from mesostats.plots.swimmers import swimmer_size, swimmers
 from mesostats.plots.watching import evidence, evidence_size, funnel, funnel_size
 
 if TYPE_CHECKING:
@@ -41,6 +53,7 @@ class _Picture(NamedTuple):
 
     draw: Callable[[Axes, Result, int], None]
     size: Callable[[Result, int], tuple[float, float]]
+    most: int = _MOST_ROWS
 
 
 _FOREST: Final = _Picture(forest, forest_size)
@@ -54,6 +67,29 @@ _SEVERITY: Final = _Picture(severity_bars, severity_size)
 _FUNNEL: Final = _Picture(funnel, funnel_size)
 _EVIDENCE: Final = _Picture(evidence, evidence_size)
 _EXPOSURE: Final = _Picture(exposure_forest, exposure_size)
+_STACKED: Final = _Picture(stacked_bars, stacked_size)
+_REASONS: Final = _Picture(reason_curves, reasons_size)
+
+_OWN_PICTURES: Final[dict[str, dict[str, _Picture]]] = {
+    "adverse_event_profile": {"severities": _SEVERITY},
+    "exposure_effect": {"forest": _EXPOSURE},
+    "onset_after_session": {"bars": _BARS},
+    "adherence": {"stacked": _STACKED, "forest": _FOREST},
+    "session_gaps": {"histogram": _Picture(gap_histograms, gaps_size)},
+    "sessions_received": {"received": _Picture(received_sessions, received_size)},
+    "course_histories": {"swimmers": _Picture(swimmers, swimmer_size, most=200)},
+    "patient_flow": {"flow": _Picture(flow, flow_size)},
+    "disposition": {"bars": _Picture(disposition_bars, disposition_size), "stacked": _STACKED},
+    "dropout_by_session": {"hazard": _Picture(session_hazard, session_hazard_size), "points": _POINTS},
+    "hazard_by_phase": {"dots": _Picture(phase_hazard, phase_hazard_size)},
+    "dropout_reasons": {"curves": _REASONS, "stacked": _Picture(stacked_reasons, reasons_size)},
+    "dropout_model": {"forest": _Picture(ratio_forest, ratios_size)},
+    "predicted_retention": {"curves": _Picture(predictions, prediction_size)},
+    "dropout_sensitivity": {"dots": _Picture(scenario_dots, scenario_size)},
+    "before_stopping": {"pairs": _Picture(stopping_pairs, stopping_size)},
+    "return_for_repeat": {"curve": _Picture(return_curves, curve_size)},
+}
+"""The pictures of analyses whose results have a form of their own, the best first."""
 
 
 def plot(result: Result, *, ax: Axes | None = None, kind: str | None = None, most: int | None = None) -> Axes:
@@ -68,15 +104,20 @@ def plot(result: Result, *, ax: Axes | None = None, kind: str | None = None, mos
     kind
         Which picture, where a result can be drawn as several: of a comparison ``dots`` (each group's share, and
         differences), ``ratios`` or, for two groups, ``butterfly``; of side effects by two groups ``forest`` or
-        ``butterfly``; of signals ``funnel`` or ``evidence`` (observed against expected). If not given, the first that suits.
+        ``butterfly``; of signals ``funnel`` or ``evidence`` (observed against expected); of dropout by session ``hazard`` or
+        ``points``; of reasons ``curves`` or, without groups, ``stacked``; of adherence ``stacked`` or ``forest``; of the
+        disposition ``bars`` or ``stacked``. If not given, the first that suits.
     most
-        How many rows are drawn, those with the most events; 30 if not given. The picture says how many are left out.
+        How many rows are drawn, those with the most events; 30 if not given, of course histories all that the result holds.
+        The picture says how many are left out.
 
     Returns
     -------
     matplotlib.axes.Axes
         Points with intervals, a row a group; a curve with its interval and the numbers at risk, where the result has
-        times; points a session, where it has several estimands at each. Rates are per 100. Colours are safe for
+        times; points a session, where it has several estimands at each. The flow of patients is a CONSORT diagram, course
+        histories are swimmers, gaps histograms against their windows, a dropout model is a forest on a logarithmic axis;
+        over sessions the phases of the schedule are shaded and named. Rates are per 100. Colours are safe for
         colour-blind eyes, and markers, line styles and hatches tell the same.
 
     Raises
@@ -104,11 +145,11 @@ def plot(result: Result, *, ax: Axes | None = None, kind: str | None = None, mos
     if most is not None and most < 1:
         msg = f"most == {most}, must be 1 or more: it is how many rows are drawn"
         raise ValueError(msg)
-    rows = most or _MOST_ROWS
     if result.spec["analysis"] == "care_rule_effects":  # risks and ratios would not fit the differences' axis
         primary = result.estimates["estimand"].eq(result.spec["primary"])
         result = replace(result, estimates=result.estimates[primary].reset_index(drop=True))
     picture = _chosen(result, kind)
+    rows = most or (picture.most if picture else _MOST_ROWS)
     if ax is None:
         _, ax = plt.subplots(figsize=picture.size(result, rows) if picture else None, layout="constrained")
     if picture:
@@ -141,17 +182,21 @@ def _pictures(result: Result) -> dict[str, _Picture]:
         return found | ({"butterfly": _BUTTERFLY} if butterfly_groups(result) else {})
     if analysis == "signals":
         return _of_signals(result)
-    if analysis == "adverse_event_profile":
-        return {"severities": _SEVERITY}
-    if analysis == "exposure_effect":
-        return {"forest": _EXPOSURE}
-    if analysis == "onset_after_session":
-        return {"bars": _BARS}
+    if analysis in _OWN_PICTURES:
+        return _own_pictures(result)
     layout = lay_out(result)
     if layout.steps:
         return {"curve": _CURVE} if is_curve(layout) else {"points": _POINTS}
     mirrored = analysis == "adverse_event_rates" and butterfly_groups(result)
     return {"forest": _FOREST} | ({"butterfly": _BUTTERFLY} if mirrored else {})
+
+
+def _own_pictures(result: Result) -> dict[str, _Picture]:
+    """Return the pictures of an analysis that has its own; reasons of several groups do not stack."""
+    found = _OWN_PICTURES[result.spec["analysis"]]
+    if result.spec["analysis"] == "dropout_reasons" and by_columns(result):
+        return {"curves": _REASONS}
+    return found
 
 
 def _of_signals(result: Result) -> dict[str, _Picture]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter
 
 from mesostats.layout import (
     Comparison,
@@ -19,6 +18,7 @@ from mesostats.layout import (
     quantity,
     readable,
 )
+from mesostats.plots.log_axis import arrows, clipped, log_axis
 from mesostats.plots.marks import (
     GREY,
     NEUTRAL,
@@ -44,10 +44,6 @@ if TYPE_CHECKING:
     from mesostats.results import Result
 
 _REFERENCE: Final = Look(GREY, "o", "-")
-_TICKS: Final = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
-_FINE_TICKS: Final = (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5)
-_WIDEST: Final = 50.0  # of ratios, on either side of 1
-_ROOM: Final = 1.05
 _WIDTH: Final = 10.0
 _SERIES_ROWS: Final = 2
 _MOST_GROUPS: Final = 5
@@ -134,15 +130,15 @@ def _measure(
     rows = scaled(found.of(measure))
     rows = rows[places[rows.index].notna()]
     if on_log:
-        _log_axis(ax, rows)
-        rows = _clipped(ax, rows)
+        log_axis(ax, rows)
+        rows = clipped(ax, rows)
     ax.axvline(1.0 if on_log else 0.0, color="0.3", linewidth=1.0, zorder=1)
     spread = shifts(len(looking), 0.5) if found.kinds else [0.0] * len(looking)
     for group, shift in zip(looking, spread, strict=True):
         own = rows[rows[found.group].eq(group)]
         points(ax, own, places[own.index] + shift, looking[group], zero=1.0 if on_log else 0.0)
         if on_log:
-            _arrows(ax, own, places[own.index] + shift, looking[group])
+            arrows(ax, own, places[own.index] + shift, looking[group])
     if not found.kinds and found.reference in found.groups:
         middle = 1.0 if on_log else 0.0
         place = float(found.groups.index(found.reference))
@@ -165,39 +161,6 @@ def _measure_label(found: Comparison, measure: str) -> str:
     levels = found.of(measure)["conf_level"].dropna().unique()
     interval = f"\n(with {100 * levels[0]:g} % interval)" if len(levels) else ""
     return against + tail + interval
-
-
-def _log_axis(ax: Axes, rows: pd.DataFrame) -> None:
-    """Make the axis logarithmic, as wide as the finite limits need, within reason."""
-    ax.set_xscale("log")
-    values = rows[["estimate", "conf_low", "conf_high"]].to_numpy(float)
-    finite = values[np.isfinite(values) & (values > 0)]
-    farthest = _ROOM * np.abs(np.log(finite)).max() if len(finite) else 0.0
-    reach = np.clip(farthest, np.log(2.2), np.log(_WIDEST))
-    ax.set_xlim(np.exp(-reach), np.exp(reach))
-    known = _FINE_TICKS if reach < np.log(_FINE_TICKS[-1]) else _TICKS
-    ax.xaxis.set_major_locator(FixedLocator([tick for tick in known if abs(np.log(tick)) <= reach]))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def _clipped(ax: Axes, rows: pd.DataFrame) -> pd.DataFrame:
-    """End intervals at the edge of the axis; a mark beyond it stands on the edge."""
-    low, high = ax.get_xlim()
-    names = ["estimate", "conf_low", "conf_high"]
-    return rows.assign(**{name: rows[name].clip(low, high) for name in names})
-
-
-def _arrows(ax: Axes, rows: pd.DataFrame, places: pd.Series[Any], look: Look) -> None:
-    """Mark intervals that go on beyond the edge of the axis."""
-    low, high = ax.get_xlim()
-    for edge, marker, outside in (
-        (low, "<", rows["conf_low"] <= low),
-        (high, ">", rows["conf_high"] >= high),
-    ):
-        at = places[outside]
-        if len(at):
-            ax.plot([edge] * len(at), at, marker, color=look.color, markersize=9, clip_on=False, zorder=4)
 
 
 def butterfly_groups(result: Result) -> list[Any]:

@@ -22,7 +22,9 @@ from mesostats.layout import (
     tests,
     time_name,
 )
+from mesostats.plots.beneath import Numbers, numbers_beneath
 from mesostats.plots.marks import NEUTRAL, Series, beside, key_above, nothing, scaled, series_of
+from mesostats.plots.phases import headroom, make_room, phase_bands
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +35,6 @@ _MOST_BANDS: Final = 3
 _MOST_CURVES: Final = 8
 _MOST_TESTS: Final = 4
 _AT_RISK: Final = 6
-_LINE_POINTS: Final = 11
 _ROOM: Final = 1.12
 _HEADROOM: Final = 1.25  # with the name of the panel above the curves
 _FULL: Final = 102.0
@@ -61,7 +62,7 @@ def curves(ax: Axes, result: Result, _most: int) -> None:
     )
     shown = list(series_of(result, scaled(frame[frame["estimand"].eq(names[0])]), layout.sections))
     for each in shown:
-        _curve(main, each, bands=len(shown) <= _MOST_BANDS, start=starts_at(names[0]))
+        _curve(main, _held(each, result), bands=len(shown) <= _MOST_BANDS, start=starts_at(names[0]))
     for place, estimand in enumerate(names[1:]):
         ends = list(series_of(result, scaled(frame[frame["estimand"].eq(estimand)]), layout.sections))
         if sides:
@@ -69,6 +70,7 @@ def curves(ax: Axes, result: Result, _most: int) -> None:
         else:
             _thin(main, ends[0], label(result, "estimand", estimand), place)
     _scales(main, result, shown, names[0])
+    phase_bands(main, result, start=0.0)
     _numbers_at_risk(main, shown, left_out)
     for panel in (main, *sides):
         panel.set_xlim(main.get_xlim())
@@ -126,6 +128,14 @@ def _curve(ax: Axes, each: Series, *, bands: bool, start: float | None) -> None:
         )
 
 
+def _held(each: Series, result: Result) -> Series:
+    """Hold the last value of a curve over sessions up to the next session, so that it can be seen."""
+    if time_name(result) != "Session" or each.rows.empty:
+        return each
+    last = each.rows.iloc[[-1]]
+    return each._replace(rows=pd.concat([each.rows, last.assign(time=last["time"] + 1)], ignore_index=True))
+
+
 def _from_start(rows: pd.DataFrame, start: float | None) -> pd.DataFrame:
     """Begin a curve at time 0: all free of it, or nobody had it."""
     if start is None or rows["time"].min() <= 0:
@@ -174,8 +184,10 @@ def _scales(ax: Axes, result: Result, shown: list[Series], estimand: str) -> Non
         if falling and is_share(estimand)
         else max(highest * _ROOM, _LEAST if is_share(estimand) else 0.1)
     )
-    ax.set_ylim(0, min(top, _FULL) if is_share(estimand) else top)
-    ax.set_xlim(left=0)
+    top = min(top, _FULL) if is_share(estimand) else top
+    ax.set_ylim(0, top)
+    make_room(ax, result)
+    ax.set_xlim(0, max((float(np.max(line.get_xdata())) for line in ax.lines), default=0.0) or 1.0)
     ax.xaxis.set_major_locator(MaxNLocator(_AT_RISK, integer=True))
     ax.grid(axis="y", color=NEUTRAL)
     ax.set_axisbelow(True)
@@ -190,25 +202,10 @@ def _numbers_at_risk(ax: Axes, series: list[Series], left_out: str) -> None:
     """Write beneath the axis how many are at risk just before each tick."""
     low, high = ax.get_xlim()
     ticks = [tick for tick in ax.get_xticks() if low <= tick <= high]
-    look: dict[str, Any] = {
-        "xycoords": ax.get_xaxis_transform(),
-        "textcoords": "offset points",
-        "fontsize": "x-small",
-        "va": "top",
-        "annotation_clip": False,
-    }
-    ax.annotate("At risk ", (low, 0), xytext=(-10, -34), ha="right", **look)
-    drop = -34
-    for line, each in enumerate(series):
-        drop = -34 - _LINE_POINTS * (line + (len(series) > 1))
-        if len(series) > 1:
-            ax.annotate(f"{each.name} ", (low, 0), xytext=(-10, drop), ha="right", **look)
-        for tick in ticks:
-            ax.annotate(f"{_at_risk(each.rows, tick):,.0f}", (tick, 0), xytext=(0, drop), ha="center", **look)
-    if left_out:
-        ax.annotate(
-            left_out, (low, 0), xytext=(0, drop - 1.5 * _LINE_POINTS), ha="left", style="italic", **look
-        )
+    rows = [
+        Numbers(each.name, {tick: f"{_at_risk(each.rows, tick):,.0f}" for tick in ticks}) for each in series
+    ]
+    numbers_beneath(ax, "At risk", rows, remark=left_out)
 
 
 def _at_risk(rows: pd.DataFrame, time: float) -> float:
@@ -232,7 +229,11 @@ def _quote_tests(ax: Axes, result: Result, frame: pd.DataFrame, start: float | N
         )
     if lines:
         top = start == 1.0
-        place: dict[str, Any] = {"x": 0.985, "y": 0.97 if top else 0.03, "va": "top" if top else "bottom"}
+        place: dict[str, Any] = {
+            "x": 0.985,
+            "y": 0.97 - headroom(result) if top else 0.03,
+            "va": "top" if top else "bottom",
+        }
         background = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 2.0}
         place |= {"ha": "right", "transform": ax.transAxes, "fontsize": "small", "bbox": background}
         ax.text(s="\n".join(lines), **place)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.transforms import ScaledTranslation
 
 from mesostats.layout import conf_level, is_share, label, labels_of, out_of, quantity
 
@@ -34,6 +35,9 @@ _LETTER_POINTS: Final = 5.4
 _KEY_LETTERS: Final = 105
 _KEY_POINTS: Final = 15
 _TITLE_WIDTH: Final = 80
+_PANEL_NAME: Final = "panel name"
+_NAME_POINTS: Final = 12.0
+_NAME_GAP: Final = 5.0
 
 
 class Look(NamedTuple):
@@ -128,8 +132,58 @@ def beside(
     return [ax, *others]
 
 
+def stacked_below(ax: Axes, heights: Sequence[float]) -> list[Axes]:
+    """Part the place of some axes into panels below one another that share the horizontal axis.
+
+    Parameters
+    ----------
+    ax
+        The axes, which become the first panel.
+    heights
+        The relative heights of the panels.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+    """
+    figure, spec = ax.figure, ax.get_subplotspec()
+    if spec is not None:
+        grid = spec.subgridspec(len(heights), 1, height_ratios=heights, hspace=0.12)
+        ax.set_subplotspec(grid[0])
+        others = [figure.add_subplot(grid[place], sharex=ax) for place in range(1, len(heights))]
+    else:
+        whole = ax.get_position()
+        shares = np.array(heights) / sum(heights) * whole.height
+        tops = whole.y1 - np.concatenate([[0.0], np.cumsum(shares)[:-1]])
+        boxes = [
+            (whole.x0, top - 0.9 * share, whole.width, 0.9 * share)
+            for top, share in zip(tops, shares, strict=True)
+        ]
+        ax.set_position(boxes[0])
+        others = [figure.add_axes(box, sharex=ax) for box in boxes[1:]]
+    panels = [ax, *others]
+    for each in panels:
+        each.spines[["top", "right"]].set_visible(False)
+    for each in panels[:-1]:
+        each.tick_params(labelbottom=False)
+    return panels
+
+
+def panel_name(ax: Axes, name: str) -> None:
+    """Name one of several panels above it, where the title leaves room."""
+    look: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "fontsize": "small"}
+    ax.annotate(name, (0, 1), (0, 4), va="bottom", ha="left", gid=_PANEL_NAME, annotation_clip=False, **look)
+
+
+def _name_points(ax: Axes) -> float:
+    """Return how high the name above a panel is."""
+    names = [text.get_text() for text in ax.texts if text.get_gid() == _PANEL_NAME]
+    return max((_NAME_POINTS * (name.count("\n") + 1) + _NAME_GAP for name in names), default=0.0)
+
+
 def key_above(ax: Axes, *, title: str | None = None) -> None:
     """Put the key between the title and the axes, in as many lines as it needs."""
+    lift = ScaledTranslation(0, _name_points(ax) / 72, ax.figure.dpi_scale_trans)
     handles, names = ax.get_legend_handles_labels()
     key = ax.legend(
         handles,
@@ -138,6 +192,7 @@ def key_above(ax: Axes, *, title: str | None = None) -> None:
         fontsize="small",
         loc="lower left",
         bbox_to_anchor=(0, 1.0),
+        bbox_transform=ax.transAxes + lift,
         borderaxespad=0.2,
         ncols=_key_columns(names),
         title=title,
@@ -161,7 +216,13 @@ def finish(ax: Axes, title: str) -> None:
         names = [text.get_text() for text in key.get_texts()]
         lines = np.ceil(len(names) / _key_columns(names)) + bool(key.get_title().get_text())
     text = fill(title, _TITLE_WIDTH)
-    ax.set_title(text, loc="left", fontsize="medium", fontweight="bold", pad=16 + _KEY_POINTS * lines)
+    ax.set_title(
+        text,
+        loc="left",
+        fontsize="medium",
+        fontweight="bold",
+        pad=16 + _KEY_POINTS * lines + _name_points(ax),
+    )
     ax.spines[["top", "right"]].set_visible(False)
 
 

@@ -9,11 +9,21 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from mesostats.layout import shown
+from mesostats.tables.attendance import adherence_sheet, gaps_sheet, histories_sheet, received_sheet
 from mesostats.tables.comparisons import comparison_sheet
 from mesostats.tables.exposures import exposure_sheet
 from mesostats.tables.general import general_sheet
+from mesostats.tables.leaving import (
+    disposition_sheet,
+    flow_sheet,
+    scenario_sheet,
+    stopping_sheet,
+)
+from mesostats.tables.models import model_sheet, prediction_sheet
 from mesostats.tables.notes import cutoff_line
 from mesostats.tables.profiles import profile_sheet
+from mesostats.tables.reasons import reasons_sheet
+from mesostats.tables.returns import return_sheet
 from mesostats.tables.sheet import Sheet, displayed
 from mesostats.tables.watching import watching_sheet
 
@@ -29,6 +39,18 @@ _SHEETS: Final = {
     "compare_adverse_events": comparison_sheet,
     "adverse_event_profile": profile_sheet,
     "exposure_effect": exposure_sheet,
+    "adherence": adherence_sheet,
+    "session_gaps": gaps_sheet,
+    "sessions_received": received_sheet,
+    "course_histories": histories_sheet,
+    "disposition": disposition_sheet,
+    "patient_flow": flow_sheet,
+    "dropout_reasons": reasons_sheet,
+    "before_stopping": stopping_sheet,
+    "dropout_sensitivity": scenario_sheet,
+    "dropout_model": model_sheet,
+    "predicted_retention": prediction_sheet,
+    "return_for_repeat": return_sheet,
 }
 
 

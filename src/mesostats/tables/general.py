@@ -196,7 +196,7 @@ def _section_text(result: Result, layout: Layout, row: pd.Series[Any]) -> str:
         found = found[found[column].eq(row[column])]
     found = found.sort_values("estimand", key=lambda names: ~names.str.startswith("median_"), kind="stable")
     parts = [
-        f"{_quantile(median['estimand'])}: {with_interval(median) if pd.notna(median['estimate']) else _why_none(median)}"
+        f"{_quantile(median)}: {with_interval(median) if pd.notna(median['estimate']) else _why_none(median)}"
         for _, median in found.iterrows()
     ]
     return (
@@ -204,9 +204,10 @@ def _section_text(result: Result, layout: Layout, row: pd.Series[Any]) -> str:
     )
 
 
-def _quantile(estimand: str) -> str:
+def _quantile(row: pd.Series[Any]) -> str:
+    estimand = str(row["estimand"])
     if estimand == "restricted_mean":
-        return "restricted mean"
+        return f"mean of the first {row['time']:g}" if pd.notna(row["time"]) else "restricted mean"
     return "median" if estimand.startswith("median_") else f"quartile {estimand.rpartition('_')[2]}"
 
 

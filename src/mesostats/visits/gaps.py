@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from mesostats.attendance import attended_days
 from mesostats.engine import collect
 from mesostats.estimators import clustered_proportion
 from mesostats.estimators.arguments import check_conf_level
 from mesostats.estimators.clustering import with_clustering_note
 from mesostats.populations import cluster_sums, labels
 from mesostats.results import Result, contract, stack
-from mesostats.schedule import attended_visits, course_timeline, first_of_day, plan_slots
+from mesostats.schedule import course_timeline, plan_slots
 from mesostats.slots import slot_holders
 from mesostats.visits.cells import sum_cells, totals_of
 from mesostats.visits.groups import (
@@ -128,7 +129,7 @@ def _gaps(clinic: Dataset, groups: SlotGroups) -> nw.LazyFrame[Any]:
         plan_slots(clinic, longest=_most_planned(clinic))[["_plan", "slot", "phase", "shortest", "longest"]],
         clinic.lazy("courses"),
     )
-    visits = attended_visits(clinic).filter(first_of_day(), ~nw.col("before").is_null())
+    visits = attended_days(clinic).filter(~nw.col("before").is_null())
     plans = course_timeline(clinic).select("course_id", "_plan", "planned")
     visits = visits.select("course_id", "before", nw.col("day").cast(nw.Int64), slot="place")
     gaps = visits.join(plans, on="course_id", how="inner").join(table, on=["_plan", "slot"], how="left")
@@ -276,7 +277,24 @@ def _spec(clinic: Dataset, groups: SlotGroups, arguments: dict[str, Any]) -> dic
             "Woodruff RS. J Am Stat Assoc 1952;47:635-646. doi:10.1080/01621459.1952.10483443",
         ],
         "labels": labels(clinic, groups.by),
+        "windows": _windows(clinic),
     }
+
+
+def _windows(clinic: Dataset) -> list[dict[str, Any]]:
+    """Return the windows of the phases that the clinic's courses go through: from how many days to how many."""
+    known = set(collect(course_timeline(clinic).select("protocol").unique())["protocol"].dropna())
+    protocols = [protocol for protocol in clinic.vocabulary.protocols.values() if protocol.code in known]
+    return [
+        {
+            "protocol": protocol.code,
+            "phase": phase.name,
+            "shortest": float(phase.interval_days[0]),
+            "longest": float(phase.interval_days[1]),
+        }
+        for protocol in protocols
+        for phase in protocol.phases
+    ]
 
 
 def _explain(gaps: nw.LazyFrame[Any], groups: SlotGroups, cell: Mapping[str, Any]) -> pd.DataFrame:

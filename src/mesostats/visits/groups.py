@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import narwhals as nw
 
 from mesostats.populations import PHASE, group_values, grouping, with_groups
+from mesostats.results import check_groups
 from mesostats.schedule import course_timeline
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def slot_groups(clinic: Dataset, by: str | Sequence[str] | None, *, taken: Colle
         If a column is in none of the tables, identifies a row, is named twice or is taken.
     """
     columns = grouping(by, taken=taken)
+    check_groups(columns)
     own = {name: clinic.columns(name) for name in _TABLES}
     phase = PHASE in columns and not any(PHASE in names for names in own.values())
     homes = {

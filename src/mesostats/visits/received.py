@@ -14,7 +14,7 @@ from mesostats.estimators import clustered_proportion
 from mesostats.estimators.arguments import check_choice, check_conf_level
 from mesostats.estimators.clustering import with_clustering_note
 from mesostats.populations import POPULATIONS, cluster_sums, grouping, labels, started_courses
-from mesostats.results import Result, contract, stack
+from mesostats.results import Result, check_groups, contract, stack
 from mesostats.schedule import TIMELINE_COLUMNS
 from mesostats.visits.cells import sum_cells, totals_of
 
@@ -90,6 +90,7 @@ def sessions_received(
     check_choice(courses, get_args(Courses), "courses")
     check_conf_level(conf_level)
     columns = grouping(by, taken=_TAKEN)
+    check_groups(columns)
     population = _population(clinic, columns, courses)
     cells = _cells(population, columns)
     frames = [_means(cells, columns, conf_level), _spread(population, cells, columns, conf_level)]

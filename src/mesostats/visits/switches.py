@@ -12,8 +12,9 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from mesostats.attendance import attended_days
 from mesostats.engine import collect
-from mesostats.schedule import as_date, attended_visits, course_timeline, first_of_day, plan_slots
+from mesostats.schedule import as_date, course_timeline, plan_slots
 
 if TYPE_CHECKING:
     from mesostats.dataset import Dataset
@@ -146,7 +147,7 @@ def _gap_table(phases: pd.DataFrame, longest: int) -> pd.DataFrame:
 
 def _signs(clinic: Dataset, phases: pd.DataFrame) -> nw.LazyFrame[Any]:
     """Return, a course and phase, what its gaps say: the first one of the phase alone, and those of its neighbours."""
-    visits = attended_visits(clinic).filter(first_of_day(), ~nw.col("before").is_null())
+    visits = attended_days(clinic).filter(~nw.col("before").is_null())
     gaps = visits.with_columns(gap=(nw.col("day") - nw.col("before")).cast(nw.Int64))
     widest = collect(gaps.select(nw.col("gap").max()))["gap"].fillna(0).astype(int).iloc[0]
     table = clinic.engine.small(_gap_table(phases, int(widest)), visits)
