@@ -283,7 +283,8 @@ def plain_response(
             cell = found[(*group, instrument.code)]
             state = states[course["course_id"]]
             closes = last if endpoint is None else first + endpoint * DAY
-            if closes + window * DAY > cut or (endpoint is None and state == "ongoing"):
+            due = max(last, first + plan_days(clinic, course) * DAY) if endpoint is None else closes
+            if due + window * DAY > cut or (endpoint is None and state == "ongoing"):
                 continue
             seen = assessed[course["course_id"], instrument.code]
             before = [value for day, value in seen if day <= first]
@@ -309,6 +310,17 @@ def plain_response(
                 cell[2 * place + 1] += int(flag)
             cell[8] += int(hit is None)
     return found
+
+
+def plan_days(clinic: Dataset, course: dict[str, Any]) -> int:
+    """Return the days from the first to the last planned session, if each comes on the last day of its window."""
+    protocol = clinic.vocabulary.protocols.get(course["protocol"])
+    if protocol is None:
+        return 0
+    phases = [phase for phase in protocol.phases for _ in range(phase.sessions)]
+    planned = int(course["planned_sessions"] or len(phases))
+    phases += [phases[-1]] * planned
+    return int(sum(phase.interval_days[1] for phase in phases[1:planned]))
 
 
 @pytest.mark.parametrize("by", [("indication",), ("arm", "sex")])

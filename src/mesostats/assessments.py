@@ -12,7 +12,7 @@ import pandas as pd
 from mesostats.engine import collect, day_number
 from mesostats.errors import did_you_mean
 from mesostats.populations import NOT_RECORDED, treated_courses, with_groups
-from mesostats.schedule import cutoff_day
+from mesostats.schedule import cutoff_day, plan_slots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ TAKEN: Final = frozenset(
     {
         "first_day",
         "last_day",
+        "plan_day",
         "ended",
         "suits",
         "instrument",
@@ -99,9 +100,7 @@ def scored_courses(
         needed), ``evaluable``, ``completer`` and ``responder`` (0 where not evaluable); ``kind`` of the rule (none
         where the instrument is not scored).
     """
-    courses = treated_courses(clinic, ()).select(
-        "course_id", "patient_id", "first_day", "last_day", ended="state"
-    )
+    courses = _planned_courses(clinic)
     indications = clinic.lazy("courses").select(
         "course_id", suits=nw.col("indication").fill_null(NOT_RECORDED)
     )
@@ -115,6 +114,23 @@ def scored_courses(
         improvement=(nw.col("baseline") - nw.col("value")) * nw.col("lower_is_better")
     )
     return clinic.engine.materialise(_with_response(scored).drop("suits"))
+
+
+def _planned_courses(clinic: Dataset) -> nw.LazyFrame[Any]:
+    """Return the treated courses with ``plan_day``: that of the last planned session, if each came as late as its window lets it.
+
+    Without a protocol it is the day of the last attended session.
+    """
+    courses = treated_courses(clinic, ())
+    most = collect(courses.select(nw.col("planned").max()))["planned"].fillna(0).iloc[0]
+    slots = plan_slots(clinic, longest=int(most)).rename(columns={"slot": "planned"})
+    lengths = clinic.engine.small(slots[["_plan", "planned", "latest"]], courses)
+    courses = courses.join(lengths, on=["_plan", "planned"], how="left")
+    return courses.select(
+        *("course_id", "patient_id", "first_day", "last_day"),
+        ended="state",
+        plan_day=nw.max_horizontal("last_day", nw.col("first_day") + nw.col("latest")),
+    )
 
 
 def _suited(courses: nw.LazyFrame[Any], scorings: Sequence[Scoring]) -> pd.DataFrame:
@@ -214,8 +230,13 @@ def scored_assessments(clinic: Dataset, scorings: Sequence[Scoring]) -> nw.LazyF
 
 
 def _due(endpoint: Endpoint, cutoff: int) -> nw.Expr:
+    """Return whether the endpoint is due.
+
+    A course that was given up is over sooner than one that keeps to the plan. If it counted as soon as it is over, those that
+    began shortly before the data cut would be counted only where they were given up.
+    """
     if endpoint.day is None:
-        return (nw.col("ended") != "ongoing") & (nw.col("last_day") + endpoint.window <= cutoff)
+        return (nw.col("ended") != "ongoing") & (nw.col("plan_day") + endpoint.window <= cutoff)
     return nw.col("first_day") + (endpoint.day + endpoint.window) <= cutoff
 
 

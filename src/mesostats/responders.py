@@ -101,8 +101,10 @@ def response(
 
     Notes
     -----
-    The endpoint is due once its window has closed by the data cut, and for the end of the course once it has ended;
-    courses whose endpoint is not due are in no denominator (``spec["not_due"]`` counts them). Over *treated* and *with
+    The endpoint is due once its window has closed by the data cut. For the end of the course that is so once the course has ended
+    and one that keeps to its plan would have ended too: of courses that began shortly before the cut only those given up
+    are over, and to count them alone would make response look rarer. (Without a protocol the first of these must do.)
+    Courses whose endpoint is not due are in no denominator (``spec["not_due"]`` counts them). Over *treated* and *with
     baseline* a course without an endpoint counts as a non-responder. Values that the instrument cannot take are not used.
     Where patients have several courses in a cell, the interval is clustered in patients.
 
