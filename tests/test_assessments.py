@@ -223,3 +223,16 @@ def test_endpoints_are_described() -> None:
     assert (
         Endpoint(90, 14).describe() == "assessment nearest to day 90 after the first session, within 14 days"
     )
+
+
+def test_last_observation_is_read_however_early(vocabulary: Vocabulary) -> None:
+    """The end of the course was not assessed; the last value after the first session stands for it, of later ones none."""
+    assessed: dict[str, list[Assessed]] = {
+        "early": [(FIRST, 8), ("2024-01-20", 5), ("2024-02-01", 6)],
+        "at the end": [(FIRST, 8), ("2024-01-20", 5), ("2024-03-12", 2)],
+        "after the window": [(FIRST, 8), ("2024-01-20", 5), ("2024-08-01", 1)],
+        "baseline alone": [(FIRST, 8)],
+    }
+    found = scored(vocabulary, assessed, endpoint=Endpoint(None, 60, carried=True))
+    assert found["value"].dropna().to_dict() == {"early": 6, "at the end": 2, "after the window": 5}
+    assert scored(vocabulary, assessed)["value"].dropna().tolist() == [2]

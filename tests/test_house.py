@@ -13,7 +13,7 @@ MODULES = {
     for path in sorted(SOURCE.rglob("*.py"))
     if path != SOURCE / "__init__.py"
 }
-ANALYSES = {"responders", "adverse_events", "dropout", "visits"}
+ANALYSES = {"outcomes", "adverse_events", "dropout", "visits"}
 SIDE_EFFECTS = {
     f"adverse_events.{name}"
     for name in (

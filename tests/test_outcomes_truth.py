@@ -11,7 +11,7 @@ import pytest
 
 from mesostats.adverse_events.rates import adverse_event_rates
 from mesostats.dataset import Dataset
-from mesostats.responders import response
+from mesostats.outcomes.responders import response
 from mesostats.simulation import simulate
 from mesostats.simulation.scenario import load_scenario
 

@@ -18,7 +18,7 @@ import pytest
 from mesostats.adverse_events.rates import adverse_event_rates
 from mesostats.dropout.retention import retention
 from mesostats.mapping import read
-from mesostats.responders import response
+from mesostats.outcomes.responders import response
 from mesostats.schedule import course_states
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pytest
 from mesostats.adverse_events.rates import adverse_event_rates
 from mesostats.dataset import Dataset
 from mesostats.estimators import ClusterTotals, clustered_proportion, clustered_rate
-from mesostats.responders import response
+from mesostats.outcomes.responders import response
 from mesostats.results import ESTIMATE_COLUMNS
 from mesostats.schedule import course_states
 from mesostats.simulation import simulate

@@ -74,6 +74,24 @@ ANALYSES: dict[str, Callable[[Dataset], pd.DataFrame]] = {
     "before_stopping": lambda clinic: ms.before_stopping(clinic).estimates,
     "response": lambda clinic: ms.response(clinic).estimates,
     "response at a day": lambda clinic: ms.response(clinic, endpoint=60).estimates,
+    "missing outcomes": lambda clinic: (
+        ms.response_scenarios(clinic, instrument=["masi", "fine_lines"]).estimates
+    ),
+    "tipping point": lambda clinic: (
+        ms.tipping_point(clinic, group="arm", instrument="masi", steps=3).estimates
+    ),
+    "response compared": lambda clinic: (
+        ms.compare_response(clinic, instrument="masi", strata="sex").estimates
+    ),
+    "grades": lambda clinic: ms.compare_grades(clinic, instrument="fine_lines").estimates,
+    "change": lambda clinic: ms.change_from_baseline(clinic, group="arm", instrument="masi").estimates,
+    "change by visit": lambda clinic: (
+        ms.change_by_visit(clinic, visits=[30, 90], instrument="masi").estimates
+    ),
+    "time to response": lambda clinic: ms.time_to_response(clinic, instrument="masi").estimates,
+    "durability": lambda clinic: ms.durability(clinic, instrument="masi").estimates,
+    "response by sessions": lambda clinic: ms.response_by_sessions(clinic, instrument="masi").estimates,
+    "baseline table": lambda clinic: ms.baseline_table(clinic, by="arm").estimates,
     "side effects by session": lambda clinic: (
         ms.adverse_event_rates(clinic, of="term", per="session").estimates
     ),

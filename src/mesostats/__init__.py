@@ -45,9 +45,23 @@ if TYPE_CHECKING:
     from mesostats.errors import DataError, MappingError, MesostatsError, SchemaError, VocabularyError
     from mesostats.handover import open_clinic
     from mesostats.mapping import draft, read
+    from mesostats.outcomes.baselines import baseline_table
+    from mesostats.outcomes.changes import change_from_baseline
+    from mesostats.outcomes.comparisons import compare_response
+    from mesostats.outcomes.doses import response_by_sessions
+    from mesostats.outcomes.durability import durability
+    from mesostats.outcomes.grades import compare_grades
+    from mesostats.outcomes.measurement_error import change_beyond_error
+    from mesostats.outcomes.missing_methods import Imputation
+    from mesostats.outcomes.missing_outcomes import response_scenarios
+    from mesostats.outcomes.repeated_changes import change_by_visit
+    from mesostats.outcomes.responders import response
+    from mesostats.outcomes.response_times import time_to_response
+    from mesostats.outcomes.subgroups import subgroup_response
+    from mesostats.outcomes.tipping_points import tipping_point
     from mesostats.plots import plot
+    from mesostats.published import published_studies
     from mesostats.reporting import report
-    from mesostats.responders import response
     from mesostats.results import Result
     from mesostats.schedule import course_states
     from mesostats.simulation import simulate
@@ -64,6 +78,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "DataError": "errors",
     "Dataset": "dataset",
+    "Imputation": "outcomes.missing_methods",
     "MappingError": "errors",
     "MesostatsError": "errors",
     "ResponderRule": "entries",
@@ -76,9 +91,15 @@ _HOMES = {
     "adverse_event_overview": "adverse_events.overview",
     "adverse_event_profile": "adverse_events.profile",
     "adverse_event_rates": "adverse_events.rates",
+    "baseline_table": "outcomes.baselines",
     "before_stopping": "dropout.stopping",
     "care_rule_effects": "adverse_events.exposure_effects",
+    "change_beyond_error": "outcomes.measurement_error",
+    "change_by_visit": "outcomes.repeated_changes",
+    "change_from_baseline": "outcomes.changes",
     "compare_adverse_events": "adverse_events.comparisons",
+    "compare_grades": "outcomes.grades",
+    "compare_response": "outcomes.comparisons",
     "course_histories": "visits.histories",
     "course_states": "schedule",
     "cumulative_incidence": "adverse_events.first_events",
@@ -88,6 +109,7 @@ _HOMES = {
     "dropout_model": "dropout.model",
     "dropout_reasons": "dropout.incidence",
     "dropout_sensitivity": "dropout.scenarios",
+    "durability": "outcomes.durability",
     "estimators": "",
     "event_durations": "adverse_events.durations",
     "exposure_effect": "adverse_events.exposure_effects",
@@ -100,9 +122,12 @@ _HOMES = {
     "phase_switches": "visits.switches",
     "plot": "plots",
     "predicted_retention": "dropout.model",
+    "published_studies": "published",
     "read": "mapping",
     "report": "reporting",
-    "response": "responders",
+    "response": "outcomes.responders",
+    "response_by_sessions": "outcomes.doses",
+    "response_scenarios": "outcomes.missing_outcomes",
     "retention": "dropout.retention",
     "return_for_repeat": "dropout.repeat_courses",
     "session_gaps": "visits.gaps",
@@ -110,14 +135,18 @@ _HOMES = {
     "sessions_received": "visits.received",
     "signals": "adverse_events.safety_signals",
     "simulate": "simulation",
+    "subgroup_response": "outcomes.subgroups",
     "table": "tables",
     "time_to_first_event": "adverse_events.first_events",
+    "time_to_response": "outcomes.response_times",
+    "tipping_point": "outcomes.tipping_points",
     "validate": "validation",
 }
 
 __all__ = [
     "DataError",
     "Dataset",
+    "Imputation",
     "MappingError",
     "MesostatsError",
     "ResponderRule",
@@ -130,9 +159,15 @@ __all__ = [
     "adverse_event_overview",
     "adverse_event_profile",
     "adverse_event_rates",
+    "baseline_table",
     "before_stopping",
     "care_rule_effects",
+    "change_beyond_error",
+    "change_by_visit",
+    "change_from_baseline",
     "compare_adverse_events",
+    "compare_grades",
+    "compare_response",
     "course_histories",
     "course_states",
     "cumulative_incidence",
@@ -142,6 +177,7 @@ __all__ = [
     "dropout_model",
     "dropout_reasons",
     "dropout_sensitivity",
+    "durability",
     "estimators",
     "event_durations",
     "exposure_effect",
@@ -154,9 +190,12 @@ __all__ = [
     "phase_switches",
     "plot",
     "predicted_retention",
+    "published_studies",
     "read",
     "report",
     "response",
+    "response_by_sessions",
+    "response_scenarios",
     "retention",
     "return_for_repeat",
     "session_gaps",
@@ -164,8 +203,11 @@ __all__ = [
     "sessions_received",
     "signals",
     "simulate",
+    "subgroup_response",
     "table",
     "time_to_first_event",
+    "time_to_response",
+    "tipping_point",
     "validate",
 ]
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mesostats.vocabulary import Instrument, ResponderRule
 
 END_OF_COURSE: Final = "end_of_course"
+LAST_OBSERVATION: Final = "last_observation"
 TAKEN: Final = frozenset(
     {
         "first_day",
@@ -53,13 +54,18 @@ class Endpoint:
         at the end of the course, the last assessment from its last attended session to ``window`` days after.
     window
         Days.
+    carried
+        Without a day: the last assessment after the first attended session up to the end of that window, however early.
     """
 
     day: int | None
     window: int
+    carried: bool = False
 
     def describe(self) -> str:
         """Return the endpoint in words."""
+        if self.carried:
+            return f"last assessment after the first attended session, up to {self.window} days after the last one"
         if self.day is None:
             return f"last assessment from the last attended session to {self.window} days after it"
         return f"assessment nearest to day {self.day} after the first session, within {self.window} days"
@@ -179,7 +185,8 @@ def _baseline_and_endpoint(assessed: nw.LazyFrame[Any], endpoint: Endpoint) -> n
     day, first = nw.col("day"), nw.col("first_day")
     if endpoint.day is None:
         span = day - nw.col("last_day")
-        inside, distance = (span >= 0) & (span <= endpoint.window), nw.lit(0)
+        started = day > first if endpoint.carried else span >= 0
+        inside, distance = started & (span <= endpoint.window), nw.lit(0)
     else:
         off = (day - first - endpoint.day).abs()
         inside, distance = off <= endpoint.window, nw.when(day > first).then(-off).otherwise(nw.lit(0))
@@ -203,8 +210,9 @@ def scored_assessments(clinic: Dataset, scorings: Sequence[Scoring]) -> nw.LazyF
     Returns
     -------
     nw.LazyFrame
-        ``course_id, day`` (since 1970-01-01), ``responder`` (1 where the rule is met, else 0), of instruments that suit the
-        course's indication. The baseline is the last assessment on or before the first attended session.
+        ``course_id, instrument, day`` (since 1970-01-01), ``responder`` (1 where the rule is met, else 0), of instruments that
+        suit the course's indication; of several on a day the last one, as at the endpoint. The baseline is the last assessment
+        on or before the first attended session.
     """
     courses = treated_courses(clinic, ()).select("course_id", "first_day", "last_day")
     indications = clinic.lazy("courses").select(
@@ -219,14 +227,15 @@ def scored_assessments(clinic: Dataset, scorings: Sequence[Scoring]) -> nw.LazyF
         *keys, baseline=nw.col("value")
     )
     rules_of = pairs.select(*keys, "lower_is_better", "kind", "threshold")
-    later = assessed.filter(nw.col("day") > nw.col("first_day")).select(*keys, "day", "value")
+    later = assessed.filter(nw.col("day") > nw.col("first_day"))
+    later = later.unique([*keys, "day"], keep="last", order_by=["outcome_id"]).select(*keys, "day", "value")
     scored = later.join(rules_of, on=keys, how="inner").join(baseline, on=keys, how="left")
     scored = scored.with_columns(
         improvement=(nw.col("baseline") - nw.col("value")) * nw.col("lower_is_better"),
         due=nw.lit(1),
         ended=nw.lit(""),
     )
-    return _with_response(scored).filter(nw.col("evaluable") == 1).select("course_id", "day", "responder")
+    return _with_response(scored).filter(nw.col("evaluable") == 1).select(*keys, "day", "responder")
 
 
 def _due(endpoint: Endpoint, cutoff: int) -> nw.Expr:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 from dataclasses import dataclass
@@ -52,9 +53,26 @@ class Page:
 
 
 def notebooks() -> list[Traversable]:
-    """Return the shipped notebooks in their order."""
-    found = (each for each in (files("mesostats.notebooks")).iterdir() if each.name.endswith(".ipynb"))
+    """Return the notebooks of a report in their order: those that are no lessons."""
+    return [each for each in _shipped() if not _is_lesson(each)]
+
+
+def lessons() -> list[Traversable]:
+    """Return the lessons in their order: notebooks that simulate clinics of their own, for learning.
+
+    Their metadata say so: ``"mesostats": {"lesson": true}``.
+    """
+    return [each for each in _shipped() if _is_lesson(each)]
+
+
+def _shipped() -> list[Traversable]:
+    found = (each for each in files("mesostats.notebooks").iterdir() if each.name.endswith(".ipynb"))
     return sorted(found, key=lambda each: each.name)
+
+
+def _is_lesson(notebook: Traversable) -> bool:
+    metadata = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
+    return bool(metadata.get("mesostats", {}).get("lesson", False))
 
 
 def make_page(notebook: Traversable, folder: Path, tables: tuple[str, ...]) -> Page:

@@ -43,14 +43,19 @@ def grouping(by: str | Sequence[str] | None, *, taken: Collection[str] = ()) -> 
     Raises
     ------
     ValueError
-        If a column is named twice, or its name is taken (engines do not tell upper from lower case).
+        If a column is named twice, or its name is taken (engines do not tell upper from lower case), or has a dot in it (which
+        engines read as a table and its column).
     """
     columns = () if by is None else (by,) if isinstance(by, str) else tuple(by)
     clash = [column for column in columns if column.lower() in taken]
     if clash:
         msg = f"cannot group by '{clash[0]}': the analysis has a column of that name; rename yours"
         raise ValueError(msg)
-    if len(set(columns)) < len(columns):
+    dotted = [column for column in columns if "." in column]
+    if dotted:
+        msg = f"cannot group by '{dotted[0]}': a dot separates a table from its column; rename yours"
+        raise ValueError(msg)
+    if len({column.lower() for column in columns}) < len(columns):
         msg = f"each grouping column once, found {list(columns)}"
         raise ValueError(msg)
     return columns

@@ -27,8 +27,8 @@ from mesostats.engine import collect
 from mesostats.errors import DataError, MesostatsError
 from mesostats.handover import END_OF_COURSE, Opened, grouping, hand_over
 from mesostats.layout import labels_of, out_of, readable, time_name, with_interval
+from mesostats.outcomes.responders import response
 from mesostats.pages import Page, make_page, notebooks
-from mesostats.responders import response
 from mesostats.validation import ValidationReport, validate
 
 if TYPE_CHECKING:

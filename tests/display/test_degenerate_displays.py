@@ -1,11 +1,13 @@
-"""Every result of the schedule and dropout analyses can be shown, also where nothing can be estimated."""
+"""Every result of the schedule, dropout and outcome analyses can be shown, also where nothing can be estimated."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import course_results as later
 import numpy as np
+import outcome_results as outcomes
 import pytest
 import schedule_results as made
 from matplotlib.figure import Figure
@@ -37,6 +39,30 @@ RESULTS = {
     "returns": made.return_result,
     "flow": lambda: made.flow_result(2),
     "histories": made.histories_result,
+    "response": outcomes.response_result,
+    "methods": outcomes.methods_result,
+    "methods_many": lambda: outcomes.methods_result(9),
+    "tipping": outcomes.tipping_result,
+    "threshold": outcomes.threshold_result,
+    "compared": outcomes.compared_result,
+    "compared_groups": lambda: outcomes.compared_result(3, instruments=1),
+    "compared_pairs": outcomes.pairwise_result,
+    "subgroups": outcomes.subgroup_result,
+    "grades": outcomes.grades_result,
+    "grades_many": lambda: outcomes.grades_result(many=True),
+    "change": outcomes.change_result,
+    "change_alone": lambda: outcomes.change_result(grouped=False),
+    "visits": outcomes.visits_result,
+    "visits_alone": lambda: outcomes.visits_result(grouped=False),
+    "visits_not_fitted": lambda: outcomes.visits_result(fitted=False),
+    "error": outcomes.error_result,
+    "error_not_known": lambda: outcomes.error_result(known=False),
+    "times": later.times_result,
+    "times_many": lambda: later.times_result(12),
+    "lasting": later.lasting_result,
+    "doses": lambda: later.doses_result(naive=True),
+    "baseline": later.baseline_result,
+    "baseline_many": lambda: later.baseline_result(11),
 }
 NUMBERS = ["estimate", "std_error", "conf_low", "conf_high", "p_value", "p_adjusted"]
 

@@ -192,10 +192,28 @@ def _constrained_variance(tables: TwoGroups, difference: Floats) -> Floats:
     """Return the variance of the difference of proportions if the true one were `difference`."""
     empty = ~tables.compared
     _, n, _, reference_n = (np.where(empty, np.nan, counted) for counted in tables.floats)
-    reference_risk = _constrained_reference_risk(tables, difference)
-    risk = np.clip(reference_risk + difference, 0.0, 1.0)
+    risk, reference_risk = constrained_risks(tables, difference)
     variance = risk * (1 - risk) / n + reference_risk * (1 - reference_risk) / reference_n
     return np.asarray(variance * (n + reference_n) / (n + reference_n - 1), dtype=np.float64)
+
+
+def constrained_risks(tables: TwoGroups, difference: Floats) -> tuple[Floats, Floats]:
+    """Return the maximum likelihood proportions of both groups, given their difference.
+
+    Parameters
+    ----------
+    tables
+        Counts of any shape.
+    difference
+        The difference that the proportions are to have, of that shape or one that spreads to it.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        The proportions of the group and of the reference group; NaN where either is empty.
+    """
+    reference_risk = _constrained_reference_risk(tables, difference)
+    return np.clip(reference_risk + difference, 0.0, 1.0), reference_risk
 
 
 def _constrained_reference_risk(tables: TwoGroups, difference: Floats) -> Floats:

@@ -21,7 +21,10 @@ from mesostats.layout.arranging import (
     starts_at,
     tests,
 )
+from mesostats.layout.cells import INSTRUMENT, heading_of, in_words, lower_is_better, shared, short, telling
 from mesostats.layout.comparing import Comparison, comparison
+from mesostats.layout.pairing import Pair, Pairing, needed_to_treat
+from mesostats.layout.quantities import is_share, quantity
 from mesostats.layout.watching import Watch, watch
 from mesostats.layout.wording import (
     MISSING,
@@ -30,7 +33,6 @@ from mesostats.layout.wording import (
     count,
     days_between,
     heading,
-    is_share,
     label,
     labels_of,
     out_of,
@@ -38,7 +40,6 @@ from mesostats.layout.wording import (
     p_statement,
     p_text,
     percentage,
-    quantity,
     readable,
     span,
     time_name,
@@ -46,9 +47,12 @@ from mesostats.layout.wording import (
 )
 
 __all__ = [
+    "INSTRUMENT",
     "MISSING",
     "Comparison",
     "Layout",
+    "Pair",
+    "Pairing",
     "Watch",
     "amount",
     "bounds",
@@ -59,15 +63,19 @@ __all__ = [
     "counts_a_step",
     "days_between",
     "heading",
+    "heading_of",
     "in_reading_order",
+    "in_words",
     "is_curve",
     "is_share",
     "kind_columns",
     "label",
     "labels_of",
     "lay_out",
+    "lower_is_better",
     "medians",
     "most_frequent",
+    "needed_to_treat",
     "out_of",
     "out_of_with_share",
     "p_statement",
@@ -75,9 +83,12 @@ __all__ = [
     "percentage",
     "quantity",
     "readable",
+    "shared",
+    "short",
     "shown",
     "span",
     "starts_at",
+    "telling",
     "tests",
     "time_name",
     "watch",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mesostats.layout.wording import ALL, BOUNDS, common_prefix, is_bound, quantity
+from mesostats.layout.quantities import BOUNDS, is_bound, quantity
+from mesostats.layout.wording import ALL, common_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
+
+from mesostats.layout.names import MISSING_OF_ANALYSES, NAMES, NAMES_OF_ANALYSES
+from mesostats.layout.quantities import is_bound, quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,122 +21,9 @@ ALL: Final = "_all"
 MISSING: Final = "\N{EN DASH}"
 """What stands where a number could not be estimated."""
 
-BOUNDS: Final = ("_lower", "_upper")
-_ASSUMED: Final = (*BOUNDS, "_one_each")
-"""How the estimands end that are bounds on another one."""
-
 _HUNDRED: Final = 100.0
 _TINY: Final = 0.001
-_NAMES: Final = {
-    "cumulative_incidence": "Had a side effect",
-    "cumulative_incidence_completed": "Completed without one",
-    "cumulative_incidence_dropped_out": "Dropped out without one",
-    "event_free": "Free of the event",
-    "unresolved": "Not over yet",
-    "mean_cumulative_events": "Side effects a patient",
-    "onset_share": "Share of side effects",
-    "one_minus_kaplan_meier": "1 - Kaplan-Meier",
-    "aalen_johansen": "Aalen-Johansen",
-    "rate_transform": "Rate transform",
-    "rate_transform_competing": "Rate transform, competing ends",
-    "gray_test": "Gray's test",
-    "wald_test": "Wald test",
-    "logrank_test": "Log-rank test",
-    "mean_function_test": "Robust score test",
-}
-_NAMES_OF_ANALYSES: Final = {
-    "dropout_reasons": {
-        "cumulative_incidence": "Given up for the reason",
-        "cumulative_incidence_completed": "Completed",
-    },
-    "before_stopping": {"both": "Both", "neither": "Neither of the two"},
-}
-"""Where an estimand of one analysis is called otherwise than elsewhere."""
-
-_MISSING_OF_ANALYSES: Final = {
-    "retention": "courses of which nothing is settled yet, or that never attended",
-    "dropout_by_session": "courses that came so far and whose next session is not settled",
-    "hazard_by_phase": "courses that wait for a session of the phase",
-    "return_for_repeat": "completed courses without an attended session",
-}
-"""What the missing of an analysis are."""
-
 _STEPS_ARE_SESSIONS: Final = ("dropout_by_session", "sessions_received", "predicted_retention")
-
-
-class Quantity(NamedTuple):
-    """What an estimand measures, and how it is shown.
-
-    Parameters
-    ----------
-    kind
-        ``share`` and ``points`` (of shares) in per cent, ``rate`` per hundred, ``mean`` per unit, ``ratio``, ``time`` or
-        ``test``, which has no estimate.
-    factor
-        What an estimate is multiplied by for display.
-    heading
-        What heads a column or an axis of it.
-    """
-
-    kind: Literal["share", "points", "rate", "mean", "ratio", "time", "test"]
-    factor: float
-    heading: str
-
-
-_MEANS: Final = {
-    "mean_cumulative_events": "per patient",
-    "planned_sessions": "per course",
-    "received_sessions": "per course",
-}
-
-
-def quantity(estimand: str, unit: str = "units") -> Quantity:
-    """Return what an estimand measures, from its name.
-
-    Parameters
-    ----------
-    estimand
-        As in `Result.estimates`.
-    unit
-        What the denominator counts; names the hundred of a difference of rates.
-
-    Returns
-    -------
-    Quantity
-
-    Examples
-    --------
-    >>> quantity("first_events_per_patient_month").heading
-    'per 100 patient-months'
-    >>> quantity("risk_difference"), quantity("response_treated").factor
-    (Quantity(kind='points', factor=100.0, heading='points'), 100.0)
-    """
-    if estimand.endswith("_test"):
-        return Quantity("test", 1.0, "")
-    if estimand.startswith(("median_", "restricted_mean")) or "_quartile_" in estimand:
-        return Quantity("time", 1.0, "")
-    if "_per_" in estimand:
-        per = estimand.removesuffix("_lower").removesuffix("_upper").rpartition("_per_")[2]
-        return Quantity("rate", _HUNDRED, f"per 100 {per.replace('_', '-')}s")
-    if estimand.endswith("rate_difference"):
-        return Quantity("rate", _HUNDRED, f"per 100 {unit}")
-    if estimand.endswith("_ratio"):
-        return Quantity("ratio", 1.0, "ratio")
-    if estimand.endswith("_difference"):
-        return Quantity("points", _HUNDRED, "points")
-    if estimand in _MEANS:
-        return Quantity("mean", 1.0, _MEANS[estimand])
-    return Quantity("share", _HUNDRED, "%")
-
-
-def is_share(estimand: str) -> bool:
-    """Tell whether an estimand is a proportion, shown in per cent."""
-    return quantity(estimand).kind == "share"
-
-
-def is_bound(estimand: str) -> bool:
-    """Tell whether an estimand is a bound on another one."""
-    return estimand.endswith(_ASSUMED)
 
 
 def amount(value: float, estimand: str) -> str:
@@ -308,12 +198,12 @@ def label(result: Result, column: str, value: Any) -> str:
     if pd.isna(value):
         return MISSING if column == "time" else "not recorded"
     if column == "columns" and value == "n_missing":
-        return _MISSING_OF_ANALYSES.get(result.spec["analysis"], readable(value))
+        return MISSING_OF_ANALYSES.get(result.spec["analysis"], readable(value))
     if column == "estimand":
         if quantity(str(value)).kind == "rate":
             return readable(str(value).partition("_per_")[0])
-        own = _NAMES_OF_ANALYSES.get(result.spec["analysis"], {})
-        return own.get(value) or _NAMES.get(value) or readable(str(value).removeprefix(common_prefix(result)))
+        own = NAMES_OF_ANALYSES.get(result.spec["analysis"], {})
+        return own.get(value) or NAMES.get(value) or readable(str(value).removeprefix(common_prefix(result)))
     return readable(str(value)) if isinstance(value, str) else f"{value:g}"
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from matplotlib import pyplot as plt
 
 from mesostats.layout import by_columns, comparison, is_curve, lay_out, shown
+from mesostats.plots.balance import balance_dots, balance_size
+from mesostats.plots.changes import change_size, change_strips, trajectories, trajectory_size
 from mesostats.plots.comparisons import (
     butterfly,
     butterfly_groups,
@@ -18,22 +20,36 @@ from mesostats.plots.comparisons import (
 )
 from mesostats.plots.curves import curve_size, curves
 from mesostats.plots.dispositions import disposition_bars, disposition_size
+from mesostats.plots.doses import dose_points, dose_size
+from mesostats.plots.durability import durability_size, lasting_shares
 from mesostats.plots.exposures import exposure_forest, exposure_size
 from mesostats.plots.flows import flow, flow_size
 from mesostats.plots.forests import forest, forest_size
 from mesostats.plots.gap_lengths import gap_histograms, gaps_size
+from mesostats.plots.grades import (
+    MOST_GRADES,
+    grades_of,
+    stacked_grades,
+    stacked_grades_size,
+    waterfall,
+    waterfall_size,
+)
 from mesostats.plots.hazard_ratios import ratio_forest, ratios_size
 from mesostats.plots.hazards import phase_hazard, phase_hazard_size, session_hazard, session_hazard_size
 from mesostats.plots.marks import finish, nothing
+from mesostats.plots.pairs import compared_forest, compared_size, subgroup_forest, subgroup_size
 from mesostats.plots.predictions import prediction_size, predictions
 from mesostats.plots.reasons import reason_curves, reasons_size, stacked_reasons
 from mesostats.plots.received import received_sessions, received_size
+from mesostats.plots.response_curves import response_curve_size, response_curves
+from mesostats.plots.responses import response_dots, response_size
 from mesostats.plots.returns import return_curves
 from mesostats.plots.scenarios import scenario_dots, scenario_size, stopping_pairs, stopping_size
 from mesostats.plots.severities import severity_bars, severity_size
 from mesostats.plots.shares import stacked_bars, stacked_size
 from mesostats.plots.steps import bars_by_days, points_by_session, step_size
 from mesostats.plots.swimmers import swimmer_size, swimmers
+from mesostats.plots.tipping import tipping_map, tipping_size
 from mesostats.plots.watching import evidence, evidence_size, funnel, funnel_size
 
 if TYPE_CHECKING:
@@ -69,6 +85,9 @@ _EVIDENCE: Final = _Picture(evidence, evidence_size)
 _EXPOSURE: Final = _Picture(exposure_forest, exposure_size)
 _STACKED: Final = _Picture(stacked_bars, stacked_size)
 _REASONS: Final = _Picture(reason_curves, reasons_size)
+_GRADES: Final = _Picture(stacked_grades, stacked_grades_size)
+_WATERFALL: Final = _Picture(waterfall, waterfall_size)
+_RESPONSE: Final = _Picture(response_dots, response_size, most=60)
 
 _OWN_PICTURES: Final[dict[str, dict[str, _Picture]]] = {
     "adverse_event_profile": {"severities": _SEVERITY},
@@ -88,6 +107,19 @@ _OWN_PICTURES: Final[dict[str, dict[str, _Picture]]] = {
     "dropout_sensitivity": {"dots": _Picture(scenario_dots, scenario_size)},
     "before_stopping": {"pairs": _Picture(stopping_pairs, stopping_size)},
     "return_for_repeat": {"curve": _Picture(return_curves, curve_size)},
+    "response": {"dots": _RESPONSE, "forest": _FOREST},
+    "response_scenarios": {"dots": _RESPONSE},
+    "tipping_point": {"map": _Picture(tipping_map, tipping_size)},
+    "compare_response": {"forest": _Picture(compared_forest, compared_size)},
+    "subgroup_response": {"forest": _Picture(subgroup_forest, subgroup_size)},
+    "change_from_baseline": {"strips": _Picture(change_strips, change_size)},
+    "change_by_visit": {"trajectories": _Picture(trajectories, trajectory_size)},
+    "change_beyond_error": {"stacked": _STACKED},
+    "time_to_response": {"curves": _Picture(response_curves, response_curve_size)},
+    "durability": {"shares": _Picture(lasting_shares, durability_size)},
+    "response_by_sessions": {"points": _Picture(dose_points, dose_size)},
+    "baseline_table": {"balance": _Picture(balance_dots, balance_size)},
+    "compare_grades": {"stacked": _GRADES, "waterfall": _WATERFALL},
 }
 """The pictures of analyses whose results have a form of their own, the best first."""
 
@@ -106,7 +138,8 @@ def plot(result: Result, *, ax: Axes | None = None, kind: str | None = None, mos
         differences), ``ratios`` or, for two groups, ``butterfly``; of side effects by two groups ``forest`` or
         ``butterfly``; of signals ``funnel`` or ``evidence`` (observed against expected); of dropout by session ``hazard`` or
         ``points``; of reasons ``curves`` or, without groups, ``stacked``; of adherence ``stacked`` or ``forest``; of the
-        disposition ``bars`` or ``stacked``. If not given, the first that suits.
+        disposition ``bars`` or ``stacked``; of response ``dots`` or ``forest``; of grades of change ``stacked``, where they
+        are few, or ``waterfall``. If not given, the first that suits.
     most
         How many rows are drawn, those with the most events; 30 if not given, of course histories all that the result holds.
         The picture says how many are left out.
@@ -117,8 +150,10 @@ def plot(result: Result, *, ax: Axes | None = None, kind: str | None = None, mos
         Points with intervals, a row a group; a curve with its interval and the numbers at risk, where the result has
         times; points a session, where it has several estimands at each. The flow of patients is a CONSORT diagram, course
         histories are swimmers, gaps histograms against their windows, a dropout model is a forest on a logarithmic axis;
-        over sessions the phases of the schedule are shaded and named. Rates are per 100. Colours are safe for
-        colour-blind eyes, and markers, line styles and hatches tell the same.
+        over sessions the phases of the schedule are shaded and named. Response is drawn with every denominator; groups and
+        subgroups compared are a forest with their counts; a tipping point is a map of what would be concluded; change by
+        visit has the numbers assessed beneath. Rates are per 100. Colours are safe for colour-blind eyes, and markers, line
+        styles and hatches tell the same.
 
     Raises
     ------
@@ -196,6 +231,12 @@ def _own_pictures(result: Result) -> dict[str, _Picture]:
     found = _OWN_PICTURES[result.spec["analysis"]]
     if result.spec["analysis"] == "dropout_reasons" and by_columns(result):
         return {"curves": _REASONS}
+    if result.spec["analysis"] == "compare_grades":
+        changes = result.spec["arguments"].get("scale") == "change"
+        few = len(grades_of(result)) <= MOST_GRADES
+        return (
+            {"waterfall": _WATERFALL} if changes and not few else found if changes else {"stacked": _GRADES}
+        )
     return found
 
 

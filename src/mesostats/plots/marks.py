@@ -38,6 +38,7 @@ _TITLE_WIDTH: Final = 80
 _PANEL_NAME: Final = "panel name"
 _NAME_POINTS: Final = 12.0
 _NAME_GAP: Final = 5.0
+_BETWEEN: Final = 0.02
 
 
 class Look(NamedTuple):
@@ -132,8 +133,10 @@ def beside(
     return [ax, *others]
 
 
-def stacked_below(ax: Axes, heights: Sequence[float]) -> list[Axes]:
-    """Part the place of some axes into panels below one another that share the horizontal axis.
+def stacked_below(
+    ax: Axes, heights: Sequence[float], *, share_values: bool = True, gap: float = 0.12
+) -> list[Axes]:
+    """Part the place of some axes into panels below one another.
 
     Parameters
     ----------
@@ -141,30 +144,37 @@ def stacked_below(ax: Axes, heights: Sequence[float]) -> list[Axes]:
         The axes, which become the first panel.
     heights
         The relative heights of the panels.
+    share_values
+        Whether they share the horizontal axis, which is then labelled beneath the last.
+    gap
+        How much of a panel's height is left between them, where no layout engine sees to it.
 
     Returns
     -------
     list of matplotlib.axes.Axes
     """
     figure, spec = ax.figure, ax.get_subplotspec()
+    shared: dict[str, Any] = {"sharex": ax} if share_values else {}
     if spec is not None:
-        grid = spec.subgridspec(len(heights), 1, height_ratios=heights, hspace=0.12)
+        # Where panels have axes of their own, the layout engine leaves room for their ticks and names.
+        between = gap if share_values else _BETWEEN
+        grid = spec.subgridspec(len(heights), 1, height_ratios=heights, hspace=between)
         ax.set_subplotspec(grid[0])
-        others = [figure.add_subplot(grid[place], sharex=ax) for place in range(1, len(heights))]
+        others = [figure.add_subplot(grid[place], **shared) for place in range(1, len(heights))]
     else:
         whole = ax.get_position()
         shares = np.array(heights) / sum(heights) * whole.height
         tops = whole.y1 - np.concatenate([[0.0], np.cumsum(shares)[:-1]])
         boxes = [
-            (whole.x0, top - 0.9 * share, whole.width, 0.9 * share)
+            (whole.x0, top - (1 - 0.8 * gap) * share, whole.width, (1 - 0.8 * gap) * share)
             for top, share in zip(tops, shares, strict=True)
         ]
         ax.set_position(boxes[0])
-        others = [figure.add_axes(box, sharex=ax) for box in boxes[1:]]
+        others = [figure.add_axes(box, **shared) for box in boxes[1:]]
     panels = [ax, *others]
     for each in panels:
         each.spines[["top", "right"]].set_visible(False)
-    for each in panels[:-1]:
+    for each in panels[:-1] if share_values else []:
         each.tick_params(labelbottom=False)
     return panels
 
@@ -226,9 +236,12 @@ def finish(ax: Axes, title: str) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def nothing(ax: Axes) -> None:
-    """Say that there is nothing to draw."""
+def nothing(ax: Axes, *, why: str = "") -> None:
+    """Say that there is nothing to draw, and why."""
     ax.text(0.5, 0.5, "nothing to show", transform=ax.transAxes, ha="center", va="center", color="0.4")
+    if why:
+        text = fill(why, _TITLE_WIDTH)
+        ax.text(0.5, 0.38, text, transform=ax.transAxes, ha="center", va="top", color="0.4", fontsize="small")
     ax.set_axis_off()
 
 

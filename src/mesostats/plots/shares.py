@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from mesostats.layout import count, kind_columns, label, labels_of, most_frequent
+from mesostats.layout import count, kind_columns, label, labels_of, most_frequent, shared, telling
 from mesostats.plots.marks import LABEL_WIDTH, ROW_INCHES, key_above, nothing, rows_named, scaled
 
 if TYPE_CHECKING:
@@ -22,12 +23,20 @@ _LOOKS: Final[dict[str, dict[str, str]]] = {
     "completed": {"facecolor": "#0b5394", "hatch": "", "text": "white"},
     "ongoing": {"facecolor": "#9fc5e8", "hatch": "///", "text": "black"},
     "dropped_out": {"facecolor": "#f6b26b", "hatch": "", "text": "black"},
+    "better_beyond_error": {"facecolor": "#0b5394", "hatch": "", "text": "white"},
+    "within_error": {"facecolor": "#f3f3f3", "hatch": "", "text": "black"},
+    "worse_beyond_error": {"facecolor": "#f6b26b", "hatch": "///", "text": "black"},
 }
 """Dark to light, so that the parts differ in grey too."""
 
-_OF_SLOTS: Final = ("on_time", "early", "late", "missed")
-_OF_COURSES: Final = ("completed", "ongoing", "dropped_out")
+_PARTS: Final = {
+    "adherence": ("on_time", "early", "late", "missed"),
+    "disposition": ("completed", "ongoing", "dropped_out"),
+    "change_beyond_error": ("better_beyond_error", "within_error", "worse_beyond_error"),
+}
+"""The shares of each analysis that add up to the whole."""
 _HUNDRED: Final = 100.0
+_FEW: Final = 3
 _LEAST_NAMED: Final = 4.5  # per cent: a narrower part has no room for its number
 
 
@@ -42,12 +51,14 @@ def stacked_size(result: Result, most: int) -> tuple[float, float]:
 def stacked_bars(ax: Axes, result: Result, most: int) -> None:
     """Draw a bar a group, parted by the shares that add up to it; a line is the interval of the first."""
     keys, frame = _keys(result), _whole(result)
-    frame = frame[frame["denominator"].gt(0)]
+    unknown = frame[frame["estimate"].isna() & frame["estimand"].eq(_states(result)[0])]
+    frame = frame[frame["denominator"].gt(0) & frame["estimate"].notna()]
     sizes = frame.assign(numerator=frame["denominator"])
     kept, left_out = most_frequent(sizes, keys, most) if keys else (sizes, 0)
     frame = scaled(frame.loc[kept.index])
     if frame.empty:
-        nothing(ax)
+        notes = [note for note in dict.fromkeys(unknown["note"]) if note]
+        nothing(ax, why="; ".join(notes[:_FEW]) + ("; \N{HORIZONTAL ELLIPSIS}" if len(notes) > _FEW else ""))
         return
     row_of = frame.groupby(keys, sort=False, dropna=False).ngroup() if keys else frame["denominator"] * 0
     firsts = frame[~row_of.duplicated()]
@@ -60,7 +71,7 @@ def stacked_bars(ax: Axes, result: Result, most: int) -> None:
     _interval(ax, frame[frame["estimand"].eq(_states(result)[0])], row_of)
     for place, (_, first) in enumerate(firsts.iterrows()):
         ax.annotate(
-            f"N = {count(first['denominator'])}",
+            _number(result, first),
             (1, place),
             (6, 0),
             xycoords=ax.get_yaxis_transform(),
@@ -69,13 +80,33 @@ def stacked_bars(ax: Axes, result: Result, most: int) -> None:
             fontsize="small",
             annotation_clip=False,
         )
+    apart = telling(frame, keys) if result.spec["analysis"] == "change_beyond_error" else keys
     names = (
-        [labels_of(result, keys, row) for _, row in firsts.iterrows()] if keys else [f"All {_unit(frame)}"]
+        [labels_of(result, apart, row) for _, row in firsts.iterrows()] if apart else [f"All {_unit(frame)}"]
     )
     rows_named(ax, names, width=LABEL_WIDTH)
     ax.set_xlim(0, _HUNDRED)
-    ax.set_xlabel(_foot(result, frame, left_out))
+    ax.set_xlabel("\n".join([_foot(result, frame, left_out), *_without(result, unknown)]))
     key_above(ax)
+
+
+def _number(result: Result, row: pd.Series[Any]) -> str:
+    """Return how many a bar is of, and of how many due where others are missing."""
+    text = f"N = {count(row['denominator'])}"
+    if result.spec["analysis"] == "change_beyond_error" and row["n_missing"] > 0:
+        text += f" of {count(row['denominator'] + row['n_missing'])} due"
+    return text
+
+
+def _without(result: Result, rows: pd.DataFrame) -> list[str]:
+    """Name the groups of which the shares are not known."""
+    keys = [name for name in _keys(result) if name != "error"]
+    names = (
+        [labels_of(result, keys, row) for _, row in rows[rows["denominator"].gt(0)].iterrows()]
+        if keys
+        else []
+    )
+    return [fill(f"not known: {'; '.join(names)}", 110)] if names else []
 
 
 def _keys(result: Result) -> list[str]:
@@ -83,7 +114,7 @@ def _keys(result: Result) -> list[str]:
 
 
 def _states(result: Result) -> tuple[str, ...]:
-    return _OF_COURSES if result.spec["analysis"] == "disposition" else _OF_SLOTS
+    return _PARTS[str(result.spec["analysis"])]
 
 
 def _whole(result: Result) -> pd.DataFrame:
@@ -124,6 +155,8 @@ def _foot(result: Result, frame: pd.DataFrame, left_out: int) -> str:
     line = f" (line: {_HUNDRED * levels[0]:g} % interval of {first})" if len(levels) else ""
     kind = "due " if result.spec["analysis"] == "adherence" else ""
     notes = [f"% of {kind}{_unit(frame)}{line}"]
+    if result.spec["analysis"] == "change_beyond_error":
+        notes += filter(None, [shared(result, frame, _keys(result))])
     if left_out:
         number = len(frame[kind_columns(result) or _keys(result)].drop_duplicates())
         notes.append(f"the {number} largest of {number + left_out} groups; the others in the table")

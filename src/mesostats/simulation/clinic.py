@@ -62,7 +62,8 @@ def simulate(n: int, *, seed: int, scenario: str | Scenario = "typical", defects
     seed
         The same seed gives the same clinics.
     scenario
-        ``"typical"``, ``"textbook"`` (perfect record-keeping), or a :class:`~mesostats.simulation.Scenario`.
+        ``"typical"``, ``"textbook"`` (perfect record-keeping), ``"classroom"`` (the same, many small clinics), or a
+        :class:`~mesostats.simulation.Scenario`.
     defects
         Plant the twelve defects of real exports, as :func:`simulate_tables` does.
 
@@ -101,7 +102,8 @@ def simulate_tables(
         The same seed gives the same clinics. Each table draws from streams of its own.
     scenario
         ``"typical"``: clinics as they are; ``"textbook"``: the same with visits in their windows and everything
-        written down; or a :class:`~mesostats.simulation.Scenario`.
+        written down; ``"classroom"``: the same in many small clinics, to learn on; or a
+        :class:`~mesostats.simulation.Scenario`.
     defects
         Plant one of each of the twelve defects of real exports. In the place of ``"typical"`` the clinics are then
         ``"textbook"``, so that the planted defects are the only ones, and ``outcomes`` is text as in a raw export.

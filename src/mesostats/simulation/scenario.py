@@ -358,7 +358,8 @@ def load_scenario(name: str) -> Scenario:
     Parameters
     ----------
     name
-        ``"typical"``: clinics as they are; ``"textbook"``: the same with perfect record-keeping.
+        ``"typical"``: clinics as they are; ``"textbook"``: the same with perfect record-keeping; ``"classroom"``: many small
+        ones to learn on.
 
     Returns
     -------

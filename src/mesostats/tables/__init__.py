@@ -10,19 +10,26 @@ import pandas as pd
 
 from mesostats.layout import shown
 from mesostats.tables.attendance import adherence_sheet, gaps_sheet, histories_sheet, received_sheet
+from mesostats.tables.baselines import baseline_sheet
+from mesostats.tables.changes import change_sheet, error_sheet, visit_sheet
 from mesostats.tables.comparisons import comparison_sheet
+from mesostats.tables.doses import doses_sheet
 from mesostats.tables.exposures import exposure_sheet
 from mesostats.tables.general import general_sheet
+from mesostats.tables.grades import grades_sheet
 from mesostats.tables.leaving import (
     disposition_sheet,
     flow_sheet,
     scenario_sheet,
     stopping_sheet,
 )
+from mesostats.tables.missing_outcomes import methods_sheet, tipping_sheet
 from mesostats.tables.models import model_sheet, prediction_sheet
 from mesostats.tables.notes import cutoff_line
 from mesostats.tables.profiles import profile_sheet
 from mesostats.tables.reasons import reasons_sheet
+from mesostats.tables.response_times import durability_sheet, time_sheet
+from mesostats.tables.responses import compared_sheet, subgroup_sheet
 from mesostats.tables.returns import return_sheet
 from mesostats.tables.sheet import Sheet, displayed
 from mesostats.tables.watching import watching_sheet
@@ -51,6 +58,18 @@ _SHEETS: Final = {
     "dropout_model": model_sheet,
     "predicted_retention": prediction_sheet,
     "return_for_repeat": return_sheet,
+    "compare_response": compared_sheet,
+    "subgroup_response": subgroup_sheet,
+    "response_scenarios": methods_sheet,
+    "tipping_point": tipping_sheet,
+    "change_from_baseline": change_sheet,
+    "change_by_visit": visit_sheet,
+    "change_beyond_error": error_sheet,
+    "compare_grades": grades_sheet,
+    "time_to_response": time_sheet,
+    "durability": durability_sheet,
+    "response_by_sessions": doses_sheet,
+    "baseline_table": baseline_sheet,
 }
 
 
@@ -108,7 +127,8 @@ def _sheet(result: Result, most: int | None) -> Sheet:
         return watching_sheet(result, most)
     if result.spec["analysis"] == "care_rule_effects":
         return _care_rules_sheet(result, most or _MOST_ROWS)
-    return _SHEETS.get(result.spec["analysis"], general_sheet)(result, most or _MOST_ROWS)
+    kind = "response_scenarios" if "strategies" in result.spec else result.spec["analysis"]
+    return _SHEETS.get(kind, general_sheet)(result, most or _MOST_ROWS)
 
 
 def _reasons(result: Result) -> list[str]:

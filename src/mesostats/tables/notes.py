@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from mesostats.layout import MISSING, amount, bounds, readable, span
+from mesostats.layout import MISSING, amount, bounds, span
 from mesostats.tables.sheet import Footnote
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def method_line(methods: Iterable[str]) -> list[str]:
 def population_line(result: Result, units: str, *, counted: str = "n/N") -> str:
     """Return the line that says what is counted, and who belongs to the population."""
     population = "; ".join(
-        text.rstrip(".") if text.startswith(name) else f"{readable(name).lower()}: {text}".rstrip(".")
+        without_codes(text.rstrip(".") if text.startswith(name) else f"{name}: {text}".rstrip("."))
         for name, text in result.spec.get("population", {}).items()
     )
     return f"{counted} counts {units or 'units'}." + (f" Population: {population}." if population else "")
@@ -128,6 +128,17 @@ def left_out_line(shown: int, left_out: int, what: str) -> list[str]:
     return [
         f"The {shown:,} most frequent of {total:,} {what}; most={total} shows the other {left_out:,} too."
     ]
+
+
+def without_codes(text: str) -> str:
+    """Return a sentence with its codes as words.
+
+    Examples
+    --------
+    >>> without_codes("the same courses as mean_baseline")
+    'the same courses as mean baseline'
+    """
+    return re.sub(r"(?<=\w)_(?=\w)", " ", text)
 
 
 def correction(result: Result) -> str:

@@ -11,7 +11,7 @@ import pytest
 from mesostats.dataset import Dataset
 from mesostats.errors import DataError, VocabularyError
 from mesostats.estimators import ClusterTotals, clustered_proportion, proportion
-from mesostats.responders import response
+from mesostats.outcomes.responders import response
 from mesostats.results import ESTIMATE_COLUMNS, Result
 from mesostats.vocabulary import ResponderRule
 
@@ -282,7 +282,10 @@ def test_absent_table_and_unknown_names_are_told() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"endpoint": "end"}, "endpoint is 'end_of_course' or a number of days above 0, found 'end'"),
+        (
+            {"endpoint": "end"},
+            "endpoint is 'end_of_course', 'last_observation' or a number of days above 0, found 'end'",
+        ),
         ({"endpoint": 0}, "found 0"),
         ({"endpoint": True}, "found True"),
         ({"window": -1}, "not negative, found -1"),
