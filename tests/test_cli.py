@@ -17,14 +17,26 @@ def clinic(tmp_path: Path) -> Path:
     return tmp_path / "clinic"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["validate", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["validate", "--help"], ["explore", "--help"]]
+)
 def test_help_ends_with_0(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     assert "mesostats" in capsys.readouterr().out or arguments == ["--version"]
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["cook"], ["simulate", "many"], ["map", "x"], ["validate", "no/such/folder"]]
+    "arguments",
+    [
+        [],
+        ["cook"],
+        ["simulate", "many"],
+        ["map", "x"],
+        ["validate", "no/such/folder"],
+        ["explore"],
+        ["explore", "no/such/folder"],
+        ["explore", "x", "--port", "70000"],
+    ],
 )
 def test_wrong_use_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2

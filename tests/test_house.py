@@ -22,7 +22,7 @@ SIDE_EFFECTS = {
     )
 }
 DISPLAY = {"layout", "tables", "plots"}
-SHELL = {"reporting", "pages", "handover", "cli"}
+SHELL = {"reporting", "pages", "handover", "cli", "exploring", "serving"}
 
 
 def imports(path: Path) -> set[str]:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from mesostats.dropout.stopping import before_stopping
     from mesostats.entries import ResponderRule
     from mesostats.errors import DataError, MappingError, MesostatsError, SchemaError, VocabularyError
+    from mesostats.exploring import explore
     from mesostats.handover import open_clinic
     from mesostats.mapping import draft, read
     from mesostats.outcomes.baselines import baseline_table
@@ -112,6 +113,7 @@ _HOMES = {
     "durability": "outcomes.durability",
     "estimators": "",
     "event_durations": "adverse_events.durations",
+    "explore": "exploring",
     "exposure_effect": "adverse_events.exposure_effects",
     "hazard_by_phase": "dropout.phase_hazards",
     "load_vocabulary": "vocabulary",
@@ -180,6 +182,7 @@ __all__ = [
     "durability",
     "estimators",
     "event_durations",
+    "explore",
     "exposure_effect",
     "hazard_by_phase",
     "load_vocabulary",

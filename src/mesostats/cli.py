@@ -22,6 +22,7 @@ _OK: Final = 0
 _DEFECTS: Final = 1
 _USAGE: Final = 2
 _DEMO_PATIENTS: Final = 500
+_LAST_PORT: Final = 65_535
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_map(verbs)
     _add_validate(verbs)
     _add_report(verbs)
+    _add_explore(verbs)
     lab = verbs.add_parser("lab", help="open the notebooks in JupyterLab")
     lab.set_defaults(run=_lab)
     return parser
@@ -140,12 +142,29 @@ def _add_report(verbs: _Verbs) -> None:
     report.set_defaults(run=_report)
 
 
+def _add_explore(verbs: _Verbs) -> None:
+    explore = verbs.add_parser(
+        "explore", help="look at the data in the browser: tables and figures that redraw"
+    )
+    _add_data(explore)
+    explore.add_argument("--port", type=_port, help="port on this machine (default: a free one)")
+    explore.add_argument("--open", action="store_true", help="open the page in the browser")
+    explore.set_defaults(run=_explore)
+
+
 def _endpoint(text: str) -> int | str:
     if text == "end_of_course":
         return text
     if text.isdecimal() and int(text) > 0:
         return int(text)
     msg = f"'{text}' is neither a number of days above 0 nor end_of_course"
+    raise argparse.ArgumentTypeError(msg)
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and 0 < int(text) <= _LAST_PORT:
+        return int(text)
+    msg = f"'{text}' is no port: 1 to {_LAST_PORT}"
     raise argparse.ArgumentTypeError(msg)
 
 
@@ -216,6 +235,28 @@ def _write_report(clinic: Dataset, out: str, **arguments: Any) -> int:
     for name in built.failed:
         sys.stderr.write(f"mesostats: the part '{name}' could not be made; the report says why\n")
     return _DEFECTS if built.failed else _OK
+
+
+def _explore(options: argparse.Namespace) -> int:
+    from mesostats.handover import Opened, grouping  # noqa: PLC0415
+    from mesostats.serving import serve  # noqa: PLC0415
+    from mesostats.validation import validate  # noqa: PLC0415
+
+    with _waiting("Reading"):
+        clinic = _read(options)
+        found = validate(clinic)
+    if not found.ok:
+        sys.stderr.write("mesostats: the data have errors, look twice; `mesostats validate` shows them\n")
+    opened = Opened(clinic, grouping(clinic, None), found)
+    serve(opened, say=_say_address, port=options.port, open_browser=options.open)
+    return _OK
+
+
+def _say_address(address: str) -> None:
+    """Tell where the page is, at once: whoever started the command waits for it."""
+    sys.stdout.write(f"{address}\n")
+    sys.stderr.write("mesostats: for this machine only; Ctrl-C ends it\n")
+    sys.stdout.flush()
 
 
 def _lab(_: argparse.Namespace) -> int:

@@ -27,6 +27,7 @@ from mesostats.engine import (
 )
 from mesostats.errors import DataError, SchemaError, did_you_mean
 from mesostats.schemas import REQUIRED_TABLES, TABLES, table_schema
+from mesostats.subsets import belonging_to, started_between, with_values
 from mesostats.vocabulary import Vocabulary, load_vocabulary
 
 if TYPE_CHECKING:
@@ -244,6 +245,52 @@ class Dataset:
         other.__dict__ = self.__dict__ | {"cutoff": _date(cutoff), "_derived": {}}
         return other
 
+    def where(
+        self, *, started: tuple[dt.date | str | None, dt.date | str | None] | None = None, **values: Any
+    ) -> Self:
+        """Return the clinic with some of its courses only, and with what belongs to them.
+
+        Parameters
+        ----------
+        started
+            The first and the last start date of the courses that are kept; None leaves a side open.
+        **values
+            A column of courses or patients, and the value or values that it shall have; None for not recorded.
+
+        Returns
+        -------
+        Dataset
+            The courses that fit all conditions, their patients, sessions, products, outcomes and adverse events. The data cut stays;
+            a simulated clinic's truth, which is that of all courses, does not come along. A patient's other courses are
+            gone: an analysis across courses no longer sees them.
+
+        Raises
+        ------
+        ValueError
+            If neither table has such a column, no row such a value, or a date is no date.
+
+        Examples
+        --------
+        >>> import mesostats as ms
+        >>> clinic = ms.simulate(100, seed=1)
+        >>> melasma = clinic.where(indication="melasma", started=("2024-01-01", None))
+        >>> melasma.table("courses")["indication"].unique().tolist()
+        ['melasma']
+        """
+        courses = self._frames["courses"]
+        if started is not None:
+            first, last = (None if day is None else _date(day) for day in started)
+            courses = started_between(courses, first, last)
+        for column, wanted in values.items():
+            table = self.table_of(column, among=("courses", "patients"))
+            rows = with_values(self._frames[table], column, wanted, table=table)
+            key = "course_id" if table == "courses" else "patient_id"
+            courses = courses.join(rows.select(key).unique(), on=key, how="semi")
+        other = object.__new__(type(self))
+        frames = belonging_to(courses, self._frames)
+        other.__dict__ = self.__dict__ | {"_frames": frames, "_derived": {}, "truth": None}
+        return other
+
     def write(self, folder: str | Path, *, file_format: Literal["parquet", "csv"] = "parquet") -> Path:
         """Write the tables into a folder, all of them or none.
 
@@ -323,7 +370,7 @@ def _date(value: dt.date | str) -> dt.date:
     try:
         return dt.date.fromisoformat(value)
     except ValueError:
-        msg = f"a data-cut date is YYYY-MM-DD, found '{value}'"
+        msg = f"a date is YYYY-MM-DD, found '{value}'"
         raise ValueError(msg) from None
 
 

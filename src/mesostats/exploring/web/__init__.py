@@ -1,0 +1,1 @@
+"""The web page of the explorer: its style, its notebook and its Voilà template."""
