@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from mesostats.estimators.proportions import ProportionMethod
+
 Denominator = Literal["treated", "with_baseline", "evaluable", "completers"]
 
 STRATEGIES: Final = {
@@ -32,9 +34,14 @@ def cluster_totals(counts: pd.DataFrame, prefix: str) -> ClusterTotals:
 
 
 def shares(
-    counts: pd.DataFrame, groups: Sequence[str], refusals: Mapping[str, str], *, conf_level: float
+    counts: pd.DataFrame,
+    groups: Sequence[str],
+    refusals: Mapping[str, str],
+    *,
+    method: ProportionMethod = "wilson",
+    conf_level: float,
 ) -> pd.DataFrame:
-    """Return the share of responders over all four denominators: Wilson's interval, clustered where patients repeat.
+    """Return the share of responders over all four denominators, clustered where patients repeat.
 
     Parameters
     ----------
@@ -44,6 +51,8 @@ def shares(
         Its grouping columns.
     refusals
         Why an instrument is not scored, of those that are not.
+    method
+        The interval where each patient has one course in the cell.
     conf_level
         Two-sided confidence level.
 
@@ -59,7 +68,7 @@ def shares(
                 groups,
                 flag,
                 refusals,
-                method="wilson",
+                method=method,
                 conf_level=conf_level,
                 strategy=STRATEGIES[name],
             ).assign(estimand=f"response_{name}")

@@ -15,6 +15,7 @@ from mesostats.estimators.clustering import with_clustering_note
 from mesostats.estimators.clusters import ClusterTotals
 from mesostats.estimators.proportions import clustered_proportion, proportion
 from mesostats.estimators.trends import proportion_trend
+from mesostats.outcomes.denominators import STRATEGIES
 from mesostats.outcomes.questions import question
 from mesostats.outcomes.seen_responses import each_group, rows_of
 from mesostats.populations import labels
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 SESSIONS: Final = "sessions"
 _TAKEN: Final = frozenset({SESSIONS, "by_landmark", "in_all", "visit", "place", "n"})
 _FLAGS: Final = {"treated": "due", "evaluable": "evaluable"}
-_STRATEGIES: Final = {
-    "treated": "missing as non-response (ICH E9(R1) composite strategy)",
-    "evaluable": "observed cases only",
-}
 _NAIVE: Final = "naive_"
 _NAIVE_NOTE: Final = "misleads: grouped by the final number of sessions, which responders who stay have more of (immortal time)"
 _NOBODY: Final = "no course was still in treatment at the landmark"
@@ -238,7 +235,7 @@ def _share(courses: pd.DataFrame, name: str, conf_level: float) -> pd.DataFrame:
         found = proportion(int(counted["responder"].sum()), len(counted), conf_level=conf_level)
     return found.assign(
         estimand=f"response_{name}",
-        method=found["method"] + "; " + _STRATEGIES[name],
+        method=found["method"] + "; " + STRATEGIES[name],
         n_missing=float((courses["evaluable"] == 0).sum()),
     )
 

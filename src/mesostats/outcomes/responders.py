@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from mesostats.assessments import END_OF_COURSE
 from mesostats.outcomes.course_histories import check_covariates
+from mesostats.outcomes.denominators import Denominator, shares
 from mesostats.outcomes.missing_methods import (
     POPULATION,
     REFERENCES,
@@ -22,10 +23,9 @@ from mesostats.outcomes.response_counts import (
     explained,
     not_due,
     response_counts,
-    share_estimates,
 )
 from mesostats.populations import POPULATIONS, labels
-from mesostats.results import ESTIMATE_COLUMNS, Result, contract, stack
+from mesostats.results import ESTIMATE_COLUMNS, Result, contract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,15 +38,6 @@ if TYPE_CHECKING:
     from mesostats.outcomes.missing_methods import Missing
     from mesostats.outcomes.questions import EndpointChoice, Question
     from mesostats.vocabulary import ResponderRule
-
-Denominator = Literal["treated", "with_baseline", "evaluable", "completers"]
-
-_STRATEGIES: Final = {
-    "treated": "missing as non-response (ICH E9(R1) composite strategy)",
-    "with_baseline": "missing as non-response (ICH E9(R1) composite strategy)",
-    "evaluable": "observed cases only",
-    "completers": "completed and observed cases only",
-}
 
 
 def response(
@@ -178,15 +169,9 @@ def response(
         msg = "covariates= and imputation= are of the models of missing outcomes: name a method with missing="
         raise ValueError(msg)
     scored, groups = asked.courses(clinic), [*asked.columns, "instrument"]
-    counts = response_counts(scored, groups)
     shared: dict[str, Any] = {"method": method, "conf_level": conf_level}
-    frames = [
-        share_estimates(counts, groups, flag, asked.refusals, strategy=_STRATEGIES[name], **shared).assign(
-            estimand=f"response_{name}"
-        )
-        for name, flag in FLAGS.items()
-    ]
-    estimates = contract(stack(frames), groups).sort_values([*groups, "estimand"], ignore_index=True)
+    frame = shares(response_counts(scored, groups), groups, asked.refusals, **shared)
+    estimates = contract(frame, groups).sort_values([*groups, "estimand"], ignore_index=True)
     spec = _spec(clinic, asked, {"primary": primary} | shared) | {
         "population": {"courses": POPULATIONS["treated"], **MEANINGS},
         "primary": f"response_{primary}",
