@@ -12,7 +12,7 @@ import pandas as pd
 from mesostats.engine import collect, day_number
 from mesostats.errors import did_you_mean
 from mesostats.populations import NOT_RECORDED, treated_courses, with_groups
-from mesostats.schedule import cutoff_day, plan_slots
+from mesostats.schedule import INDICATION, cutoff_day, plan_slots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,12 +33,12 @@ TAKEN: Final = frozenset(
         "lower_is_better",
         "kind",
         "threshold",
-        "minimum",
-        "maximum",
     }
     | {"baseline", "value", "improvement", "due", "with_baseline", "evaluable", "completer", "responder"}
 )
 """Names of columns of `scored_courses`: none of them can be grouped by."""
+_KEYS: Final = ["course_id", "instrument"]
+_SUITED_TYPES: Final = ("str", "str", "float", "str", "float")
 _SLACK: Final = 1e-9
 """An improvement that falls short by no more meets the rule: 4.1 - 2.1 is 1.9999999999999996 in binary numbers."""
 
@@ -107,19 +107,23 @@ def scored_courses(
         where the instrument is not scored).
     """
     courses = _planned_courses(clinic)
-    indications = clinic.lazy("courses").select(
-        "course_id", suits=nw.col("indication").fill_null(NOT_RECORDED)
-    )
-    courses = with_groups(courses.join(indications, on="course_id", how="inner"), clinic, by)
-    suited = clinic.engine.small(_suited(courses, scorings), courses)
-    pairs = clinic.engine.materialise(courses.join(suited, on="suits", how="inner"))
-    read = _baseline_and_endpoint(_assessments(clinic, pairs), endpoint)
-    scored = pairs.join(read, on=["course_id", "instrument"], how="left")
+    read = _baseline_and_endpoint(clinic, scorings, courses, endpoint)
+    pairs = _with_rules(with_groups(courses, clinic, by), clinic, scorings)
+    scored = pairs.join(read, on=_KEYS, how="left")
     scored = scored.with_columns(due=_flag(_due(endpoint, cutoff_day(clinic))))
     scored = scored.with_columns(
         improvement=(nw.col("baseline") - nw.col("value")) * nw.col("lower_is_better")
     )
-    return clinic.engine.materialise(_with_response(scored).drop("suits"))
+    return clinic.engine.materialise(_with_response(scored))
+
+
+def _with_rules(
+    courses: nw.LazyFrame[Any], clinic: Dataset, scorings: Sequence[Scoring]
+) -> nw.LazyFrame[Any]:
+    """Return one row a course of the timeline and instrument that suits its indication, with the numbers of its rule."""
+    suits = nw.col(INDICATION).fill_null(NOT_RECORDED)
+    suited = _suited(clinic, scorings)
+    return courses.with_columns(suits=suits).join(suited, on="suits", how="inner").drop("suits", INDICATION)
 
 
 def _planned_courses(clinic: Dataset) -> nw.LazyFrame[Any]:
@@ -133,55 +137,80 @@ def _planned_courses(clinic: Dataset) -> nw.LazyFrame[Any]:
     lengths = clinic.engine.small(slots[["_plan", "planned", "latest"]], courses)
     courses = courses.join(lengths, on=["_plan", "planned"], how="left")
     return courses.select(
-        *("course_id", "patient_id", "first_day", "last_day"),
+        *("course_id", "patient_id", "first_day", "last_day", INDICATION),
         ended="state",
         plan_day=nw.max_horizontal("last_day", nw.col("first_day") + nw.col("latest")),
     )
 
 
-def _suited(courses: nw.LazyFrame[Any], scorings: Sequence[Scoring]) -> pd.DataFrame:
+def _suited(clinic: Dataset, scorings: Sequence[Scoring]) -> nw.LazyFrame[Any]:
     """Return the pairs of an indication in the data and an instrument for it, with the numbers of its rule."""
-    found = collect(courses.select("suits").unique())["suits"].sort_values()
+    courses = clinic.lazy("courses")
+    found = collect(courses.select(suits=nw.col("indication").fill_null(NOT_RECORDED)).unique())["suits"]
     rows = [
-        (indication, each.instrument.code, *_numbers(each))
+        (indication, each.instrument.code, *_rule_numbers(each))
         for each in scorings
-        for indication in found
+        for indication in found.sort_values()
         if not each.instrument.indications or indication in each.instrument.indications
     ]
-    columns = ["suits", "instrument", "lower_is_better", "kind", "threshold", "minimum", "maximum"]
-    texts = dict.fromkeys(("suits", "instrument", "kind"), "str")
-    return pd.DataFrame(rows, columns=columns).astype(
-        texts | dict.fromkeys(columns[4:], "float") | {columns[2]: "float"}
-    )
+    columns = ["suits", "instrument", "lower_is_better", "kind", "threshold"]
+    table = pd.DataFrame(rows, columns=columns).astype(dict(zip(columns, _SUITED_TYPES, strict=True)))
+    return clinic.engine.small(table, courses)
 
 
-def _numbers(each: Scoring) -> tuple[float, str, float, float, float]:
-    instrument, rule = each.instrument, each.rule
-    direction = 1.0 if instrument.direction == "lower_is_better" else -1.0
-    limits = (
-        -float("inf") if instrument.minimum is None else instrument.minimum,
-        float("inf") if instrument.maximum is None else instrument.maximum,
-    )
-    return (direction, rule.kind if rule else "none", rule.threshold if rule else 0.0, *limits)
+def _rule_numbers(each: Scoring) -> tuple[float, str, float]:
+    direction = 1.0 if each.instrument.direction == "lower_is_better" else -1.0
+    return (direction, each.rule.kind if each.rule else "none", each.rule.threshold if each.rule else 0.0)
 
 
-def _assessments(clinic: Dataset, pairs: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-    """Return the assessments up to the data cut whose value the instrument can take."""
+def usable_assessments(clinic: Dataset, scorings: Sequence[Scoring]) -> nw.LazyFrame[Any]:
+    """Return the assessments up to the data cut whose value the instrument can take.
+
+    Returns
+    -------
+    nw.LazyFrame
+        ``course_id, instrument, outcome_id, value, day`` (since 1970-01-01), of the instruments of the scorings.
+    """
     value = nw.col("value")
     outcomes = clinic.lazy("outcomes").filter(nw.col("date") <= clinic.cutoff, ~value.is_null())
-    outcomes = outcomes.select(
-        "course_id", "instrument", "outcome_id", "value", day=day_number(nw.col("date"))
+    limits = pd.DataFrame(
+        [_limits(each.instrument) for each in scorings], columns=["instrument", "low", "high"]
     )
-    windows = pairs.select("course_id", "instrument", "first_day", "last_day", "minimum", "maximum")
-    joined = outcomes.join(windows, on=["course_id", "instrument"], how="inner")
-    return joined.filter(value >= nw.col("minimum"), value <= nw.col("maximum"))
+    limits = limits.astype({"instrument": "str", "low": "float", "high": "float"})
+    joined = outcomes.join(clinic.engine.small(limits, outcomes), on="instrument", how="inner")
+    joined = joined.filter(value >= nw.col("low"), value <= nw.col("high"))
+    return joined.select("course_id", "instrument", "outcome_id", "value", day=day_number(nw.col("date")))
 
 
-def _baseline_and_endpoint(assessed: nw.LazyFrame[Any], endpoint: Endpoint) -> nw.LazyFrame[Any]:
-    """Take each course's ``baseline`` and ``value`` at the endpoint, in one pass over the assessments.
+def _limits(instrument: Instrument) -> tuple[str, float, float]:
+    low = -float("inf") if instrument.minimum is None else instrument.minimum
+    high = float("inf") if instrument.maximum is None else instrument.maximum
+    return instrument.code, low, high
 
-    The baseline is the last assessment on or before the first attended session; the endpoint comes after that day.
+
+def _baseline_and_endpoint(
+    clinic: Dataset, scorings: Sequence[Scoring], courses: nw.LazyFrame[Any], endpoint: Endpoint
+) -> nw.LazyFrame[Any]:
+    """Take each course's ``baseline`` and ``value`` at the endpoint.
+
+    The baseline is the last assessment on or before the first attended session; the endpoint comes after that day. Most
+    courses have no more than one of each: only the assessments of the others are put in order, which is what costs.
     """
+    assessments = usable_assessments(clinic, scorings)
+    counts = clinic.engine.materialise(_taken(_with_roles(assessments, courses, endpoint)))
+    several = (nw.col("baselines") > 1) | (nw.col("endpoints") > 1)
+    crowded = assessments.join(counts.filter(several).select(*_KEYS), on=_KEYS, how="semi")
+    last = _with_roles(crowded, courses, endpoint).unique(
+        [*_KEYS, "role"], keep="last", order_by=["distance", "day", "outcome_id"]
+    )
+    parts = [part.select(*_KEYS, "baseline", "value") for part in (counts.filter(~several), _taken(last))]
+    return nw.concat(parts, how="vertical")
+
+
+def _with_roles(
+    assessments: nw.LazyFrame[Any], courses: nw.LazyFrame[Any], endpoint: Endpoint
+) -> nw.LazyFrame[Any]:
+    """Return the assessments that may be a course's baseline (``role`` 0) or its endpoint (1), and how far off it they are."""
     day, first = nw.col("day"), nw.col("first_day")
     if endpoint.day is None:
         span = day - nw.col("last_day")
@@ -190,17 +219,20 @@ def _baseline_and_endpoint(assessed: nw.LazyFrame[Any], endpoint: Endpoint) -> n
     else:
         off = (day - first - endpoint.day).abs()
         inside, distance = off <= endpoint.window, nw.when(day > first).then(-off).otherwise(nw.lit(0))
-    role = nw.when(day <= first).then(nw.lit("baseline")).when(inside).then(nw.lit("endpoint"))
-    keys = ["course_id", "instrument"]
-    chosen = (
-        assessed.with_columns(role=role, distance=distance)
-        .filter(~nw.col("role").is_null())
-        .unique([*keys, "role"], keep="last", order_by=["distance", "day", "outcome_id"])
-    )
-    is_baseline = nw.col("role") == "baseline"
-    return chosen.group_by(*keys).agg(
-        nw.when(is_baseline).then(nw.col("value")).max().alias("baseline"),
-        nw.when(~is_baseline).then(nw.col("value")).max().alias("value"),
+    role = nw.when(day <= first).then(nw.lit(0)).when(inside).then(nw.lit(1))
+    days = courses.select("course_id", "first_day", "last_day")
+    joined = assessments.join(days, on="course_id", how="inner")
+    return joined.with_columns(role=role, distance=distance).filter(~nw.col("role").is_null())
+
+
+def _taken(assessed: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+    """Return the value of each role, and how many assessments may have it; where it is one, that is the one to take."""
+    baseline, endpoint = nw.when(nw.col("role") == 0), nw.when(nw.col("role") == 1)
+    return assessed.group_by(*_KEYS).agg(
+        baseline.then(nw.col("value")).max().alias("baseline"),
+        endpoint.then(nw.col("value")).max().alias("value"),
+        baseline.then(nw.lit(1)).count().alias("baselines"),
+        endpoint.then(nw.lit(1)).count().alias("endpoints"),
     )
 
 
@@ -214,28 +246,21 @@ def scored_assessments(clinic: Dataset, scorings: Sequence[Scoring]) -> nw.LazyF
         suit the course's indication; of several on a day the last one, as at the endpoint. The baseline is the last assessment
         on or before the first attended session.
     """
-    courses = treated_courses(clinic, ()).select("course_id", "first_day", "last_day")
-    indications = clinic.lazy("courses").select(
-        "course_id", suits=nw.col("indication").fill_null(NOT_RECORDED)
-    )
-    courses = courses.join(indications, on="course_id", how="inner")
-    suited = clinic.engine.small(_suited(courses, scorings), courses)
-    pairs = courses.join(suited, on="suits", how="inner").drop("suits")
-    assessed, keys = _assessments(clinic, pairs), ["course_id", "instrument"]
+    courses = _with_rules(treated_courses(clinic, ()), clinic, scorings)
+    courses = courses.select(*_KEYS, "first_day", "lower_is_better", "kind", "threshold")
+    assessed = usable_assessments(clinic, scorings).join(courses, on=_KEYS, how="inner")
     before = assessed.filter(nw.col("day") <= nw.col("first_day"))
-    baseline = before.unique(keys, keep="last", order_by=["day", "outcome_id"]).select(
-        *keys, baseline=nw.col("value")
+    baseline = before.unique(_KEYS, keep="last", order_by=["day", "outcome_id"]).select(
+        *_KEYS, baseline=nw.col("value")
     )
-    rules_of = pairs.select(*keys, "lower_is_better", "kind", "threshold")
     later = assessed.filter(nw.col("day") > nw.col("first_day"))
-    later = later.unique([*keys, "day"], keep="last", order_by=["outcome_id"]).select(*keys, "day", "value")
-    scored = later.join(rules_of, on=keys, how="inner").join(baseline, on=keys, how="left")
-    scored = scored.with_columns(
+    later = later.unique([*_KEYS, "day"], keep="last", order_by=["outcome_id"])
+    scored = later.join(baseline, on=_KEYS, how="left").with_columns(
         improvement=(nw.col("baseline") - nw.col("value")) * nw.col("lower_is_better"),
         due=nw.lit(1),
         ended=nw.lit(""),
     )
-    return _with_response(scored).filter(nw.col("evaluable") == 1).select(*keys, "day", "responder")
+    return _with_response(scored).filter(nw.col("evaluable") == 1).select(*_KEYS, "day", "responder")
 
 
 def _due(endpoint: Endpoint, cutoff: int) -> nw.Expr:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from mesostats.engine import collect, day_number
+from mesostats.engine import collect, day_number, distinct_counts
 
 if TYPE_CHECKING:
     from mesostats.dataset import Dataset
@@ -55,6 +55,29 @@ def treated_course_days(clinic: Dataset) -> nw.LazyFrame[Any]:
     return clinic.derive("treated_course_days", build)
 
 
+def attended_counts(clinic: Dataset) -> nw.LazyFrame[Any]:
+    """Return one row a course with an attended session by the data cut.
+
+    The days are counted from the visits in order where those are there already; to put them in order costs more than to count.
+
+    Returns
+    -------
+    nw.LazyFrame
+        ``course_id, attended`` (days with an attended session), ``first_day, last_day`` (of them, since 1970-01-01), ``asked``
+        (1 where somebody asked about side effects in any session).
+    """
+    day = nw.col("day")
+    if clinic.has_derived("visits_in_order"):
+        visits = attended_visits(clinic).group_by("course_id")
+        counts = visits.agg(nw.col("asked").max(), n=nw.col("place").max(), first=day.min(), last=day.max())
+    else:
+        counts = distinct_counts(_asked_days(clinic), "course_id", "day", highest="asked")
+    numbers = {"attended": "n", "first_day": "first", "last_day": "last", "asked": "asked"}
+    return counts.select(
+        "course_id", **{name: nw.col(number).cast(nw.Int64) for name, number in numbers.items()}
+    )
+
+
 def attended_visits(clinic: Dataset) -> nw.LazyFrame[Any]:
     """Return the attended sessions up to the data cut in the order of each course, computed once.
 
@@ -101,14 +124,17 @@ def _visits_in_order(clinic: Dataset) -> nw.LazyFrame[Any]:
 
     One sort serves both columns; to group by course and day would make nearly as many groups as there are sessions.
     """
-    asked = nw.when(nw.col("adverse_events_asked") == "yes").then(nw.lit(1)).otherwise(nw.lit(0))
-    visits = attended_sessions(clinic).select(
-        "course_id", day=day_number(nw.col("date")).cast(nw.Int32), asked=asked
-    )
-    return visits.with_columns(
+    return _asked_days(clinic).with_columns(
         before=nw.col("day").shift(1).over("course_id", order_by="day"),
         place=nw.col("day").cum_count().over("course_id", order_by="day").cast(nw.Int64),
     )
+
+
+def _asked_days(clinic: Dataset) -> nw.LazyFrame[Any]:
+    """Return ``course_id, day, asked`` of the attended sessions up to the data cut."""
+    asked = nw.when(nw.col("adverse_events_asked") == "yes").then(nw.lit(1)).otherwise(nw.lit(0))
+    day = day_number(nw.col("date")).cast(nw.Int32)
+    return attended_sessions(clinic).select("course_id", day=day, asked=asked)
 
 
 def first_of_day() -> nw.Expr:

@@ -239,6 +239,10 @@ class Dataset:
             self._derived[key] = self.engine.materialise(build())
         return self._derived[key]  # type: ignore[no-any-return]
 
+    def has_derived(self, key: str) -> bool:
+        """Return whether a frame was derived already."""
+        return key in self._derived
+
     def with_cutoff(self, cutoff: dt.date | str) -> Self:
         """Return the same clinic as it was known at another data-cut date."""
         other = object.__new__(type(self))

@@ -81,6 +81,35 @@ def lazy(native: Any) -> nw.LazyFrame[Any]:
     return frame
 
 
+def distinct_counts(frame: nw.LazyFrame[Any], key: str, column: str, *, highest: str) -> nw.LazyFrame[Any]:
+    """Count the distinct values of a column, which has no nulls, a key.
+
+    DuckDB's own count of distinct values makes a group of each of them; lists cost half as much.
+
+    Parameters
+    ----------
+    frame
+        A lazy frame.
+    key, column
+        What to count by, and what.
+    highest
+        Another column, of which the highest value is taken.
+
+    Returns
+    -------
+    nw.LazyFrame
+        ``key, n`` (distinct values), ``first, last`` (the lowest and the highest), and the column ``highest``.
+    """
+    native, value = frame.to_native(), nw.col(column)
+    if is_spark(native):
+        most = nw.col(highest).max()
+        return frame.group_by(key).agg(most, n=value.n_unique(), first=value.min(), last=value.max())
+    counted, other, by = identifier(column), identifier(highest), identifier(key)
+    number = f"len(list_distinct(list({counted}))) AS n"
+    ends = f"min({counted}) AS first, max({counted}) AS last"
+    return lazy(native.aggregate(f"{by}, {number}, {ends}, max({other}) AS {other}", by))
+
+
 def is_spark(frame: Any) -> bool:
     """Return whether a native frame is a Spark DataFrame, without importing Spark."""
     return type(frame).__module__.startswith("pyspark.sql")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 from mesostats.engine import collect
-from mesostats.schedule import course_timeline
+from mesostats.schedule import INDICATION, course_timeline
 from mesostats.schemas import TABLES, table_schema
 from mesostats.slots import session_phases
 
@@ -100,8 +100,14 @@ def with_groups(
             msg = f"'{column}' identifies a row; group by a column that rows share"
             raise ValueError(msg)
         wanted.setdefault(table, []).append(column)
-    frame = frame.drop([column for column in by if column in frame.collect_schema().names()])
+    there = frame.collect_schema().names()
+    frame = frame.drop([column for column in by if column in there])
+    if INDICATION in there and "indication" in wanted.get("courses", []):
+        wanted["courses"].remove("indication")
+        frame = frame.with_columns(indication=nw.col(INDICATION))
     for table, columns in wanted.items():
+        if not columns:
+            continue
         rows = session_phases(clinic) if table == PHASE else clinic.lazy(table)
         key = "session_id" if table in {PHASE, "products"} else str(table_schema(table).key)
         values = rows.select(key, *(group_values(column) for column in columns))

@@ -8,12 +8,12 @@ attended sessions up to the data cut hold a slot; a second visit on one day hold
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
 import pandas as pd
 
-from mesostats.attendance import attended_visits
+from mesostats.attendance import attended_counts
 from mesostats.engine import collect, day_number
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ COURSE_RULES = {
 }
 """The rules that decide a course's state, in the order in which they are asked."""
 
+INDICATION: Final = "_indication"
+"""The column of the timeline with the indication: nearly every analysis groups by it, and a join costs more than a column."""
+
 TIMELINE_COLUMNS = (
     *(
         "course_id",
@@ -47,7 +50,7 @@ TIMELINE_COLUMNS = (
         "last_day",
     ),
     *("next_slot", "phase", "due_from", "due_until", "grace", "end_day", "reason", "state", "rule"),
-    *("last_attended_day", "first_missed_day", "_plan"),
+    *("last_attended_day", "first_missed_day", "_plan", INDICATION),
 )
 """The columns of `course_timeline`, in order."""
 
@@ -145,7 +148,7 @@ def course_timeline(clinic: Dataset) -> nw.LazyFrame[Any]:
         (its window), ``grace, end_day, reason`` (as recorded by the data cut), ``state`` (completed, ongoing,
         dropped_out), ``rule`` (a key of `COURSE_RULES`), ``last_attended_day, first_missed_day`` (the dropout date by
         either rule; null unless dropped out, the latter never before the last attended session), and ``_plan``
-        (the key of the protocol in `plan_slots`; null where there is none). Days are integers since 1970-01-01.
+        (the key of the protocol in `plan_slots`; null where there is none) and ``_indication``. Days are integers since 1970-01-01.
     """
     return clinic.derive(
         "course_timeline", lambda: _with_state(_with_next_slot(_with_sessions(clinic), clinic), clinic)
@@ -154,16 +157,6 @@ def course_timeline(clinic: Dataset) -> nw.LazyFrame[Any]:
 
 def _with_sessions(clinic: Dataset) -> nw.LazyFrame[Any]:
     """Return courses with their count and days of attended sessions, and what was recorded by the data cut."""
-    held = (
-        attended_visits(clinic)
-        .group_by("course_id")
-        .agg(
-            nw.col("place").max().alias("held"),
-            nw.col("day").min().cast(nw.Int64).alias("first_day"),
-            nw.col("day").max().cast(nw.Int64).alias("last_day"),
-            nw.col("asked").max(),
-        )
-    )
     later = clinic.lazy("sessions").filter(nw.col("status") == "attended", nw.col("date") > clinic.cutoff)
     later = later.group_by("course_id").agg(later=nw.len())
     # A course that goes on after the cut had not ended by it, nor need it have begun, where the date was not recorded.
@@ -175,18 +168,17 @@ def _with_sessions(clinic: Dataset) -> nw.LazyFrame[Any]:
         "patient_id",
         "protocol",
         "planned_sessions",
+        nw.col("indication").alias(INDICATION),
         past.alias("past"),
         day_number(nw.col("start_date")).alias("start_day"),
         nw.when(known).then(nw.col("status")).alias("recorded"),
         nw.when(known).then(day_number(nw.col("end_date"))).alias("end_day"),
         nw.when(known).then(nw.col("end_reason")).alias("reason"),
     )
-    joined = courses.join(held, on="course_id", how="left").with_columns(
-        nw.col("held").fill_null(0).cast(nw.Int64).alias("attended"),
-        nw.col("asked").fill_null(0).cast(nw.Int64),
-    )
+    joined = courses.join(attended_counts(clinic), on="course_id", how="left")
+    joined = joined.with_columns(nw.col("attended", "asked").fill_null(0))
     started = (nw.col("start_day") <= cutoff_day(clinic)) | (nw.col("start_day").is_null() & nw.col("past"))
-    return joined.filter(started | (nw.col("attended") > 0)).drop("held", "past")
+    return joined.filter(started | (nw.col("attended") > 0)).drop("past")
 
 
 def _with_next_slot(courses: nw.LazyFrame[Any], clinic: Dataset) -> nw.LazyFrame[Any]:

@@ -117,6 +117,7 @@ def planned_slots(clinic: Dataset, *, anchor: Anchor = "held") -> nw.LazyFrame[A
 def _own_slots(clinic: Dataset, anchor: Anchor) -> nw.LazyFrame[Any]:
     """Return each planned slot, and each day with an attended session outside the plan."""
     check_choice(anchor, get_args(Anchor), "anchor")
+    attended_days(clinic)  # once the visits are in order, the timeline need not count their days anew
     most = collect(course_timeline(clinic).select(nw.col("planned").max()))["planned"]
     slots = plan_slots(clinic, longest=int(most.fillna(0).iloc[0]))
     first = slots[slots["slot"] == 1].set_index("_plan")["longest"]

@@ -9,9 +9,8 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from mesostats.assessments import TAKEN, Endpoint, rules, scored_courses
+from mesostats.assessments import TAKEN, Endpoint, rules, scored_courses, usable_assessments
 from mesostats.attendance import attended_visits
-from mesostats.engine import day_number
 from mesostats.estimators.arguments import check_choice
 from mesostats.outcomes.questions import instruments_of
 from mesostats.populations import grouping
@@ -146,7 +145,7 @@ def visit_values(clinic: Dataset, asked: VisitQuestion) -> nw.LazyFrame[Any]:
     table = pd.DataFrame({"visit": np.array(visits.planned), "_closing": closings})
     grid = courses.join(clinic.engine.small(table, courses), how="cross")
     keys = ["course_id", "instrument", "visit"]
-    grid = grid.join(_chosen(clinic, courses, visits), on=keys, how="left")
+    grid = grid.join(_chosen(clinic, courses, asked), on=keys, how="left")
     due = _due(visits, cutoff_day(clinic))
     based, found = ~nw.col("baseline").is_null(), ~nw.col("value").is_null()
     kept = [*asked.columns, "course_id", "patient_id", "instrument", "ended", "baseline", "visit", "value"]
@@ -178,16 +177,12 @@ def _due(visits: Visits, cutoff: int) -> nw.Expr:
     return (held > 0) | ((held == 0) & closed) | ((held < 0) & left & meant)
 
 
-def _chosen(clinic: Dataset, courses: nw.LazyFrame[Any], visits: Visits) -> nw.LazyFrame[Any]:
+def _chosen(clinic: Dataset, courses: nw.LazyFrame[Any], asked: VisitQuestion) -> nw.LazyFrame[Any]:
     """Return ``course_id, instrument, visit, value`` of the assessment that each visit takes."""
-    value, day, first = nw.col("value"), nw.col("day"), nw.col("first_day")
-    outcomes = clinic.lazy("outcomes").filter(nw.col("date") <= clinic.cutoff, ~value.is_null())
-    outcomes = outcomes.select(
-        "course_id", "instrument", "outcome_id", "value", day=day_number(nw.col("date"))
-    )
-    spans = courses.select("course_id", "instrument", "first_day", "last_day", "minimum", "maximum")
+    visits, spans = asked.visits, courses.select("course_id", "instrument", "first_day", "last_day")
+    outcomes = usable_assessments(clinic, asked.scorings)
     assessed = outcomes.join(spans, on=["course_id", "instrument"], how="inner")
-    assessed = assessed.filter(day > first, value >= nw.col("minimum"), value <= nw.col("maximum"))
+    assessed = assessed.filter(nw.col("day") > nw.col("first_day"))
     placed = _by_day(assessed, visits) if visits.time == "day" else _by_session(clinic, assessed, visits)
     keys = ["course_id", "instrument", "visit"]
     best = placed.unique(keys, keep="last", order_by=["_nearness", "day", "outcome_id"])

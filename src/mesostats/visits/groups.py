@@ -9,7 +9,7 @@ import narwhals as nw
 
 from mesostats.populations import PHASE, group_values, grouping, with_groups
 from mesostats.results import check_groups
-from mesostats.schedule import course_timeline
+from mesostats.schedule import INDICATION, course_timeline
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -98,8 +98,9 @@ def with_session_groups(slots: nw.LazyFrame[Any], clinic: Dataset, groups: SlotG
 
 def with_course_groups(frame: nw.LazyFrame[Any], clinic: Dataset, groups: SlotGroups) -> nw.LazyFrame[Any]:
     """Add ``patient_id`` and the groups that belong to courses to a frame with ``course_id``."""
-    ids = course_timeline(clinic).select("course_id", "patient_id")
-    return frame.join(with_groups(ids, clinic, groups.of_courses), on="course_id", how="inner")
+    ids = course_timeline(clinic).select("course_id", "patient_id", INDICATION)
+    ids = with_groups(ids, clinic, groups.of_courses).drop(INDICATION)
+    return frame.join(ids, on="course_id", how="inner")
 
 
 def of_cell(frame: nw.LazyFrame[Any], by: Sequence[str], cell: Any) -> nw.LazyFrame[Any]:
