@@ -34,9 +34,12 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# The matrices are small: threads of the linear algebra would only wait for each other.
+test coverage: export OPENBLAS_NUM_THREADS := 1
+
 # Everything that guards the project.
 test: check
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -53,8 +56,6 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py
 
 # Coverage of the intervals that are the defaults; kept with `make coverage > benchmarks/COVERAGE.md`.
-# The matrices are small: threads of the linear algebra would only wait for each other.
-coverage: export OPENBLAS_NUM_THREADS := 1
 coverage: $(VENV)/.installed
 	@$(BIN)/python benchmarks/coverage
 
