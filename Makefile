@@ -1,4 +1,4 @@
-# Python 3.11 or newer and make are all that this needs. `make report`, `make test`, `make lab`, `make bench`.
+# Python 3.11 or newer and make are all that this needs. `make report`, `make explore`, `make lab`, `make test`, `make bench`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,14 +8,19 @@ endif
 
 # make report DATA=folder MAPPING=name VOCABULARY=folder BY=arm ENDPOINT=168 CUTOFF=2024-12-31 OUT=reports ALLOW_ERRORS=1
 OUT ?= reports
-OPTIONS := $(if $(MAPPING),--mapping "$(MAPPING)") $(if $(VOCABULARY),--vocabulary "$(VOCABULARY)") \
-	$(if $(BY),--by "$(BY)") $(if $(ENDPOINT),--endpoint "$(ENDPOINT)") \
-	$(if $(CUTOFF),--cutoff "$(CUTOFF)") $(if $(ALLOW_ERRORS),--allow-errors)
+READING := $(if $(MAPPING),--mapping "$(MAPPING)") $(if $(VOCABULARY),--vocabulary "$(VOCABULARY)") \
+	$(if $(CUTOFF),--cutoff "$(CUTOFF)")
+OPTIONS := $(READING) $(if $(BY),--by "$(BY)") $(if $(ENDPOINT),--endpoint "$(ENDPOINT)") \
+	$(if $(ALLOW_ERRORS),--allow-errors)
 
-.PHONY: report lab test check bench coverage lock format clean
+.PHONY: report explore lab test check bench coverage lock format clean
 
 report: $(VENV)/.installed
 	@$(BIN)/mesostats $(if $(DATA),report "$(DATA)" $(OPTIONS),demo) --out "$(OUT)"
+
+# A page of questions on this machine: of the demo clinic, or with DATA, MAPPING, VOCABULARY and CUTOFF as for the report.
+explore: $(VENV)/.installed
+	@$(BIN)/mesostats explore $(if $(DATA),"$(DATA)" $(READING)) --open
 
 lab: $(VENV)/.installed
 	@$(BIN)/mesostats lab

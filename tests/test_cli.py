@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from mesostats import reporting
+from mesostats import pages, reporting
 from mesostats.cli import main
 
 
@@ -33,7 +34,8 @@ def test_help_ends_with_0(arguments: list[str], capsys: pytest.CaptureFixture[st
         ["simulate", "many"],
         ["map", "x"],
         ["validate", "no/such/folder"],
-        ["explore"],
+        ["explore", "--port", "0"],
+        ["explore", "--cutoff", "2024-01-01"],
         ["explore", "no/such/folder"],
         ["explore", "x", "--port", "70000"],
     ],
@@ -138,3 +140,26 @@ def test_map_brings_an_export_into_the_tables(tmp_path: Path) -> None:
     assert {"patients.csv", "courses.csv", "sessions.csv"} <= {
         each.name for each in (tmp_path / "clinic").iterdir()
     }
+
+
+def test_report_with_a_broken_notebook_ends_with_1_and_names_it(
+    clinic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "09_broken.ipynb"
+    cell = {
+        "cell_type": "code",
+        "id": "1",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+        "source": "1 / 0",
+    }
+    title = {"cell_type": "markdown", "id": "0", "metadata": {}, "source": "# Broken"}
+    content = {"cells": [title, cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    broken.write_text(json.dumps(content), encoding="utf-8")
+    monkeypatch.setattr(reporting, "notebooks", lambda: [pages.notebooks()[0], broken])
+    assert main(["report", str(clinic), "--out", str(tmp_path / "out")]) == 1
+    assert "the part '09_broken' could not be made" in capsys.readouterr().err
+    html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "ZeroDivisionError: division by zero" in html
+    assert "What was counted" in html

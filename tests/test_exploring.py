@@ -14,20 +14,37 @@ import pytest
 
 import mesostats as ms
 from mesostats.adverse_events.counted import Events, Per
+from mesostats.adverse_events.lots import Against
+from mesostats.adverse_events.safety_signals import By
+from mesostats.adverse_events.safety_signals import Per as WatchedPer
 from mesostats.dropout.incidence import Completion
+from mesostats.dropout.stopping import Since
 from mesostats.dropout.times import DropoutDate, TimeScale
+from mesostats.estimators.differences import RiskDifferenceMethod
+from mesostats.estimators.hazard_fits import Link
 from mesostats.estimators.proportions import ProportionMethod
-from mesostats.exploring.calls import Asked, Desk
-from mesostats.exploring.choices import Groupings, filter_options
-from mesostats.exploring.questions import QUESTIONS, Question
+from mesostats.estimators.repeated_measures import SmallSample
+from mesostats.exploring import settings
+from mesostats.exploring.calls import Asked
+from mesostats.exploring.choices import Offers, filter_options
+from mesostats.exploring.controls import Controls
+from mesostats.exploring.questions import NEEDED, QUESTIONS, TOPICS, Question
 from mesostats.follow_up import FollowUp
-from mesostats.outcomes.responders import Denominator
+from mesostats.handover import VARIABLE, Opened, hand_over
+from mesostats.outcomes.baseline_units import Unit
+from mesostats.outcomes.denominators import Denominator
+from mesostats.outcomes.grades import Scale
+from mesostats.outcomes.missing_methods import Missing
+from mesostats.results import Multiplicity
 from mesostats.slots import Anchor
 from mesostats.visits.received import Courses
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mesostats.dataset import Dataset
     from mesostats.exploring import Explorer
+    from mesostats.exploring.settings import Setting
 
 BY_NAME = {each.analysis.__name__: each for each in QUESTIONS}
 CLOSED = {
@@ -35,13 +52,35 @@ CLOSED = {
     "dropout_date": DropoutDate,
     "follow_up": FollowUp,
     "completion": Completion,
+    "since": Since,
+    "link": Link,
     "anchor": Anchor,
     "courses": Courses,
     "method": ProportionMethod,
     "per": Per,
     "events": Events,
+    "against": Against,
     "primary": Denominator,
+    "denominator": Denominator,
+    "multiplicity": Multiplicity,
+    "missing": Missing,
+    "scale": Scale,
+    "small_sample": SmallSample,
+    "unit": Unit,
 }
+OWN_CLOSED = {
+    (ms.signals, "by"): By,
+    (ms.signals, "per"): WatchedPer,
+    (ms.compare_response, "method"): RiskDifferenceMethod,
+    (ms.subgroup_response, "method"): RiskDifferenceMethod,
+}
+FIRST_WITH = {
+    setting: question
+    for question in reversed(QUESTIONS)
+    for setting in question.settings
+    if setting.argument not in CLOSED and (question.analysis, setting.argument) not in OWN_CLOSED
+}
+"""Settings whose values no list of the code names, and the first question that has each."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +90,9 @@ def clinic() -> Dataset:
 
 @pytest.fixture
 def panel(clinic: Dataset) -> Explorer:
-    return ms.explore(clinic)
+    panel = ms.explore(clinic)
+    panel.controls.ask(BY_NAME["retention"])
+    return panel
 
 
 def run(call: str, clinic: Dataset) -> ms.Result:
@@ -71,54 +112,77 @@ def shown_call(panel: Explorer) -> str:
     return html.unescape(re.findall(r"<code>(.*?)</code>", panel.code.value)[0])
 
 
-def test_the_panel_opens_with_a_table_a_figure_and_the_call(panel: Explorer) -> None:
-    assert shown_call(panel) == panel.call == "ms.retention(clinic)"
-    assert "Retention" in text(panel.table)
+def test_the_panel_opens_with_a_table_a_figure_and_the_call(clinic: Dataset) -> None:
+    panel = ms.explore(clinic)
+    assert shown_call(panel) == panel.call == "ms.response(clinic)"
+    assert "share of courses that met the responder rule" in text(panel.table)
     assert panel.figure.value.startswith('<img src="data:image/png;base64,')
     assert text(panel.message).endswith("data cut 2025-06-30")
 
 
 def test_every_question_is_a_public_analysis() -> None:
     assert all(getattr(ms, name) is each.analysis for name, each in BY_NAME.items())
-    assert len({each.title for each in QUESTIONS}) == len(QUESTIONS)
+    assert len({each.text for each in QUESTIONS}) == len(QUESTIONS)
+    assert max(len(each.text) for each in QUESTIONS) <= 38  # more would be cut off in the list
+    assert TOPICS == ("Response", "Side effects", "Dropout and schedule", "Who was treated")
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda each: each.analysis.__name__)
-def test_settings_are_arguments_and_offer_all_their_values(question: Question) -> None:
+def test_settings_are_arguments_and_offer_all_their_values(question: Question, clinic: Dataset) -> None:
+    controls = Controls(clinic, lambda: None)
+    controls.ask(question)
+    arguments = signature(question.analysis).parameters
     for setting in question.all_settings():
-        assert setting.argument in signature(question.analysis).parameters
-        assert question.default(setting.argument) in setting.options.values()
-        if setting.argument in CLOSED:
-            assert set(setting.options.values()) == set(get_args(CLOSED[setting.argument]))
+        assert setting.argument in arguments
+        closed = OWN_CLOSED.get((question.analysis, setting.argument), CLOSED.get(setting.argument))
+        if closed and not callable(setting.options):
+            assert set(setting.options.values()) - {None} == set(get_args(closed))
         if setting.only_with:
             assert setting.only_with[0] in {each.argument for each in question.settings}
+        default = question.default(setting.argument)
+        if setting.argument in controls.settings and default is not NEEDED and not setting.start:
+            assert default in controls.settings[setting.argument].values
+    assert ("by" in arguments) == bool(question.by_tables) or question.analysis is ms.signals
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda each: each.analysis.__name__)
-def test_the_call_shown_gives_the_numbers_shown(question: Question, panel: Explorer, clinic: Dataset) -> None:
+def test_the_call_shown_runs_and_gives_the_numbers_shown(
+    question: Question, panel: Explorer, clinic: Dataset
+) -> None:
     with panel.controls.quietly():
-        panel.controls.question.choose(question)
-        panel.controls.filters["indication"].choose(("melasma",))
-        panel.controls.by.choose("clinic_id")
+        panel.controls.ask(question)
+        panel.controls.filters["clinic_id"].choose(("K01",))
+        if question.by_tables:
+            panel.controls.by.choose("indication")
     panel.draw()
-    assert panel.result is not None
-    assert panel.result.groups[0] == "clinic_id"
+    assert panel.result is not None, text(panel.message)
+    assert not question.by_tables or panel.result.groups[0] == "indication"
     pd.testing.assert_frame_equal(run(shown_call(panel), clinic).estimates, panel.result.estimates)
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda each: each.analysis.__name__)
-def test_every_value_of_every_setting_can_be_asked(question: Question, clinic: Dataset) -> None:
-    desk = Desk(clinic)
-    for setting in question.settings:
-        for value in setting.options.values():
-            asked = Asked(
-                question, by=("phase",) if question.phase else (), settings=((setting.argument, value),)
-            )
-            assert desk.answer(asked).result.spec["arguments"][setting.argument] == value
+@pytest.mark.parametrize(
+    ("setting", "question"), FIRST_WITH.items(), ids=lambda each: getattr(each, "label", "")
+)
+def test_every_value_of_a_setting_can_be_asked(setting: Setting, question: Question, clinic: Dataset) -> None:
+    """Asked of the first question that has it, with all else as it starts."""
+    controls = Controls(clinic, lambda: None)
+    controls.ask(question)
+    if setting.only_with:
+        controls.settings[setting.only_with[0]].choose(setting.only_with[1])
+    if setting is settings.REFERENCE:
+        controls.settings["group"].choose("arm")
+    choice = controls.settings[setting.argument]
+    assert len(choice.values) > 1
+    for value in choice.values:
+        choice.choose(value)
+        if value != choice.start and choice.values.index(value) < 6:
+            asked = controls.asked
+            assert asked.arguments[setting.argument] == value
+            assert asked.question.analysis(clinic, **asked.arguments).spec["cutoff"] == "2025-06-30"
 
 
 def test_a_filter_restricts_what_is_counted(panel: Explorer, clinic: Dataset) -> None:
-    panel.controls.question.choose(BY_NAME["disposition"])
+    panel.controls.ask(BY_NAME["disposition"])
     panel.controls.filters["indication"].choose(("melasma",))
     courses = clinic.table("courses")
     kept = courses[courses["indication"] == "melasma"]
@@ -141,7 +205,7 @@ def test_several_filters_and_a_period_stand_in_the_call(panel: Explorer) -> None
 
 def test_two_groups_and_settings_stand_in_the_call(panel: Explorer, clinic: Dataset) -> None:
     controls = panel.controls
-    controls.question.choose(BY_NAME["adverse_event_rates"])
+    controls.ask(BY_NAME["adverse_event_rates"])
     controls.by.choose("sex")
     controls.then_by.choose("phase")
     controls.settings["per"].choose("session")
@@ -159,29 +223,108 @@ def test_what_is_not_recorded_can_be_chosen(panel: Explorer, clinic: Dataset) ->
 
 
 def test_a_default_is_left_out_and_no_groups_is_said_where_it_is_none(panel: Explorer) -> None:
-    panel.controls.question.choose(BY_NAME["adherence"])
+    panel.controls.ask(BY_NAME["adherence"])
     assert panel.call == "ms.adherence(clinic)"  # its own default is by phase
     panel.controls.by.choose(None)
     assert panel.call == "ms.adherence(clinic, by=None)"
 
 
 def test_another_question_keeps_what_it_can(panel: Explorer) -> None:
-    panel.controls.question.choose(BY_NAME["adherence"])
+    panel.controls.ask(BY_NAME["adherence"])
     panel.controls.by.choose("phase")
     panel.controls.filters["indication"].choose(("melasma",))
     panel.controls.settings["conf_level"].choose(0.99)
-    panel.controls.question.choose(BY_NAME["hazard_by_phase"])  # it has no grouping by phase
+    panel.controls.ask(BY_NAME["hazard_by_phase"])  # it has no grouping by phase
     assert panel.call == 'ms.hazard_by_phase(clinic.where(indication="melasma"), conf_level=0.99)'
 
 
 def test_the_day_of_dropout_is_asked_of_days_only(panel: Explorer) -> None:
-    settings = panel.controls.settings
-    settings["dropout_date"].choose("first_missed")
-    assert settings["dropout_date"].widget.layout.display == "none"
-    assert panel.call == "ms.retention(clinic)"
-    settings["time"].choose("day")
-    assert settings["dropout_date"].widget.layout.display is None
+    controls = panel.controls
+    assert "dropout_date" not in controls.settings
+    controls.settings["time"].choose("day")
+    controls.settings["dropout_date"].choose("first_missed")
     assert panel.call == 'ms.retention(clinic, time="day", dropout_date="first_missed")'
+    controls.settings["time"].choose("session")
+    assert panel.call == "ms.retention(clinic)"
+
+
+def test_the_groups_to_compare_with_are_those_of_the_column(panel: Explorer, clinic: Dataset) -> None:
+    controls = panel.controls
+    controls.ask(BY_NAME["compare_response"])
+    controls.settings["reference"].choose("B")
+    assert panel.call == 'ms.compare_response(clinic, reference="B")'
+    controls.settings["group"].choose("clinic_id")
+    clinics = set(clinic.table("courses")["clinic_id"].dropna())
+    assert set(controls.settings["reference"].values) == clinics | {None}
+    assert panel.call == 'ms.compare_response(clinic, group="clinic_id")'
+
+
+def test_a_question_without_groups_hides_them_and_keeps_them_for_the_next(panel: Explorer) -> None:
+    panel.controls.by.choose("sex")
+    panel.controls.ask(BY_NAME["signals"])
+    assert panel.controls._groups.layout.display == "none"
+    assert panel.call == 'ms.signals(clinic, by="practitioner_id")'
+    panel.controls.ask(BY_NAME["disposition"])
+    assert panel.controls._groups.layout.display is None
+    assert panel.call == 'ms.disposition(clinic, by="sex")'
+
+
+def test_a_default_is_not_carried_to_another_question(panel: Explorer) -> None:
+    """Retention counts in sessions unless told otherwise, time to response in days: neither was the reader's choice."""
+    panel.controls.ask(BY_NAME["time_to_response"])
+    assert panel.call == "ms.time_to_response(clinic)"
+    panel.controls.settings["time"].choose("session")
+    panel.controls.ask(BY_NAME["dropout_reasons"])
+    assert panel.call == "ms.dropout_reasons(clinic)"
+
+
+def test_a_topic_offers_its_questions(panel: Explorer) -> None:
+    panel.controls.topic.choose("Side effects")
+    assert [each.topic for each in panel.controls.question.values] == ["Side effects"] * 12
+    assert panel.call == "ms.adverse_event_overview(clinic)"
+
+
+def test_it_starts_with_the_declared_endpoint(clinic: Dataset) -> None:
+    declared = clinic.where()
+    declared.endpoint = 100
+    panel = ms.explore(declared)
+    assert panel.call == "ms.response(clinic, endpoint=100)"
+    panel.controls.settings["endpoint"].choose("end_of_course")
+    assert panel.call == "ms.response(clinic)"
+    panel.controls.ask(BY_NAME["change_by_visit"])
+    assert panel.controls.settings["visits"].value == (33, 66, 100)
+
+
+def test_the_declared_endpoint_reaches_the_page(
+    clinic: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared = clinic.where()
+    declared.endpoint = 100
+    hand_over(Opened(declared, [], ms.validate(declared), 100), tmp_path)
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    assert ms.open_clinic().clinic.endpoint == 100
+
+
+def test_another_form_of_the_figure_does_not_compute_again(
+    panel: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel.controls.ask(BY_NAME["adherence"])
+    before, figure = panel.result, panel.figure.value
+    monkeypatch.setattr(panel._desk, "_compute", None)
+    assert panel.form.values == [None, "forest"]
+    panel.form.choose("forest")
+    assert panel.result is before
+    assert panel.figure.value != figure
+    assert shown_call(panel) == 'ms.plot(ms.adherence(clinic), kind="forest")'
+    assert panel.call == "ms.adherence(clinic)"
+    panel.form.choose(None)
+    assert panel.figure.value == figure
+
+
+def test_the_form_is_asked_only_where_there_are_several(panel: Explorer) -> None:
+    assert panel.form.widget.layout.display == "none"
+    panel.controls.ask(BY_NAME["disposition"])
+    assert panel.form.widget.layout.display is None
 
 
 def test_a_second_group_waits_for_the_first(panel: Explorer) -> None:
@@ -226,7 +369,7 @@ def test_what_an_analysis_refuses_is_one_line_without_markup(clinic: Dataset) ->
 def test_an_unforeseen_error_is_shown_and_not_hidden(
     panel: Explorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: Asked) -> None:
+    def broken(_: Asked, __: str | None) -> None:
         msg = "secret of a patient"
         raise RuntimeError(msg)
 
@@ -253,12 +396,27 @@ def test_values_of_the_data_are_escaped() -> None:
     pd.testing.assert_frame_equal(run(shown_call(panel), clinic).estimates, panel.result.estimates)
 
 
-def test_questions_without_their_table_are_not_offered(clinic: Dataset) -> None:
+def test_a_question_without_its_table_says_so(clinic: Dataset) -> None:
     tables = {name: clinic.table(name) for name in ("patients", "courses", "sessions")}
     panel = ms.explore(type(clinic)(**tables))
-    offered = {each.analysis.__name__ for each in panel.controls.question.values}
-    assert "retention" in offered
-    assert not offered & {"response", "adverse_event_rates", "cumulative_incidence"}
+    assert panel.call == "ms.retention(clinic)"  # the first that can be answered
+    for question in QUESTIONS:
+        if question.needs:
+            panel.controls.ask(question)
+            assert panel.result is None
+            assert text(panel.message).startswith(f"The table '{question.needs}' is absent")
+
+
+def test_a_question_that_nothing_can_be_chosen_for_says_so(clinic: Dataset) -> None:
+    tables = {name: clinic.table(name) for name in clinic.names}
+    outcomes = tables["outcomes"].assign(instrument="gais")  # its direction is not declared
+    panel = ms.explore(type(clinic)(**tables | {"outcomes": outcomes}))
+    panel.controls.ask(BY_NAME["compare_grades"])
+    assert text(panel.message).startswith("No assessment is by an instrument with at most 50 grades")
+    courses = tables["courses"].drop(columns="protocol")
+    panel = ms.explore(type(clinic)(**tables | {"courses": courses}))
+    panel.controls.ask(BY_NAME["predicted_retention"])
+    assert text(panel.message) == "No course has a protocol that the vocabulary knows"
 
 
 def test_filters_are_of_columns_that_vary(clinic: Dataset) -> None:
@@ -277,7 +435,7 @@ def test_two_codes_of_one_label_stay_two(clinic: Dataset) -> None:
 
 
 def test_groups_are_neither_keys_nor_what_came_out(clinic: Dataset) -> None:
-    offered = set(Groupings(clinic).options(BY_NAME["adverse_event_rates"]).values())
+    offered = set(Offers(clinic).groups(BY_NAME["adverse_event_rates"]).values())
     assert {None, "phase", "indication", "sex", "technique", "substance_class"} <= offered
     assert not offered & {
         "patient_id",
@@ -288,7 +446,7 @@ def test_groups_are_neither_keys_nor_what_came_out(clinic: Dataset) -> None:
         "birth_year",
         "date",
     }
-    assert "technique" not in Groupings(clinic).options(BY_NAME["retention"]).values()
+    assert "technique" not in Offers(clinic).groups(BY_NAME["retention"]).values()
 
 
 def test_a_choice_that_is_not_there_is_refused(panel: Explorer) -> None:
@@ -300,20 +458,20 @@ def test_a_column_that_is_no_word_still_makes_a_line_that_runs(clinic: Dataset) 
     tables = {name: clinic.table(name) for name in clinic.names}
     courses = tables["courses"].assign(**{"day of week": tables["courses"]["start_date"].dt.day_name()})
     changed = type(clinic)(**tables | {"courses": courses})
-    asked = Asked(QUESTIONS[0], filters=(("arm", "A"), ("day of week", "Monday")))
+    asked = Asked(BY_NAME["retention"], filters=(("arm", "A"), ("day of week", "Monday")))
     assert asked.call == 'ms.retention(clinic.where(arm="A", **{"day of week": "Monday"}))'
     assert run(asked.call, changed).spec["analysis"] == "retention"
 
 
-def test_changes_in_quick_succession_draw_once(clinic: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    panel = ms.explore(clinic)
+def test_changes_in_quick_succession_draw_once(panel: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     monkeypatch.setattr(panel, "draw", lambda: drawn.append(panel.call))
 
     async def hurry() -> None:
         for column in ("sex", "clinic_id", "indication"):
             panel.controls.by.choose(column)
-        assert text(panel.message) == "Counting …"
+        assert text(panel.message).startswith("Counting …")
+        assert "mesostats-busy" in panel.message.value
         assert "mesostats-old" in panel.figure._dom_classes  # it does not answer what is chosen now
         await asyncio.sleep(0.5)
 
@@ -321,8 +479,7 @@ def test_changes_in_quick_succession_draw_once(clinic: Dataset, monkeypatch: pyt
     assert drawn == ['ms.retention(clinic, by="indication")']
 
 
-def test_what_was_asked_before_is_not_computed_again(clinic: Dataset) -> None:
-    panel = ms.explore(clinic)
+def test_what_was_asked_before_is_not_computed_again(panel: Explorer) -> None:
     first = panel.result
     panel.controls.by.choose("sex")
     panel.controls.by.choose(None)

@@ -170,7 +170,7 @@ def test_dot_plot_puts_shares_left_and_differences_right_the_largest_first() -> 
     left = plot(compared(), ax=Figure().subplots())
     right = left.figure.axes[1]
     assert names_of_rows(left) == ["Rash", "Pain"]
-    assert marks(left) == {"A": [40.0, 50.0], "P": [50.0, 20.0]}
+    assert marks(left) == {"A (N = 10)": [40.0, 50.0], "P (N = 10)": [50.0, 20.0]}
     differences = next(line for line in right.lines if line.get_linestyle() == "None")
     np.testing.assert_allclose(differences.get_xdata(), [-10, 30])
     assert differences.get_ydata().tolist() == [1, 0]
@@ -183,7 +183,7 @@ def test_dot_plot_puts_shares_left_and_differences_right_the_largest_first() -> 
 
 def test_dot_plot_of_several_arms_tells_them_by_colour_and_marker() -> None:
     left = plot(compared("ABP"), ax=Figure().subplots())
-    assert key(left) == ["A", "B", "P"]
+    assert key(left) == ["A (N = 10)", "B (N = 10)", "P (N = 10)"]
     own = [line for line in left.lines if line.get_linestyle() == "None"]
     assert len({str(line.get_color()) for line in own}) == 3
     assert own[0].get_marker() != own[1].get_marker()
@@ -338,7 +338,7 @@ def exposure() -> Result:
 
 def test_exposure_draws_crude_beside_adjusted() -> None:
     left = plot(exposure(), ax=Figure().subplots())
-    assert names_of_rows(left) == ["No (reference)", "Yes"]
+    assert names_of_rows(left) == ["No (reference), 5/10", "Yes, 5/10"]
     assert key(left) == ["Crude", "Adjusted"]
     assert marks(left.figure.axes[1]) == {"Adjusted": [-10.0]}
 
@@ -387,7 +387,7 @@ def test_only_the_largest_of_many_groups_are_compared_by_kind() -> None:
     sizes = result.estimates["arm"].map(dict(zip("ABCDEFGP", range(10, 90, 10), strict=True)))
     large = Result(result.estimates.assign(denominator=sizes), result.spec, result.explain)
     left = plot(large, ax=Figure().subplots())
-    assert key(left) == ["C", "D", "E", "F", "G", "P"]
+    assert key(left) == [f"{name} (N = {n})" for name, n in zip("CDEFGP", range(30, 90, 10), strict=False)]
     assert "the 5 largest of 7 groups" in left.figure.axes[1].get_xlabel()
 
 
@@ -402,5 +402,5 @@ def test_comparison_without_kinds_has_a_row_a_group_and_names_the_reference() ->
 
 def test_the_reference_alone_is_drawn_without_comparisons() -> None:
     left = plot(compared("P"), ax=Figure().subplots())
-    assert marks(left) == {"P": [50.0, 20.0]}
+    assert marks(left) == {"P (N = 10)": [50.0, 20.0]}
     assert not [line for line in left.figure.axes[1].lines if line.get_linestyle() == "None"]

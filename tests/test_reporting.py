@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.progress import Progress
 
 from mesostats import pages, reporting
 from mesostats.errors import DataError
+from mesostats.front_page import front_page
+from mesostats.handover import Opened
+from mesostats.headlines import HEADLINES, cautions, headlines
+from mesostats.outcomes.responders import response
+from mesostats.pages import Page
 from mesostats.reporting import build, report
 from mesostats.simulation import simulate
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from mesostats.validation import validate
 
 
 class Document(HTMLParser):
@@ -25,10 +31,13 @@ class Document(HTMLParser):
         self.ids: list[str] = []
         self.loaded: list[str] = []
         self.links: list[str] = []
+        self.alternatives: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
+            if name == "alt":
+                self.alternatives.append(value or "")
             if name == "id":
                 self.ids.append(value or "")
             if name in {"src", "href", "data", "poster", "srcset", "action"}:
@@ -56,10 +65,21 @@ def test_report_ids_are_unique_and_its_contents_lead_somewhere(text: str) -> Non
     assert {link.removeprefix("#") for link in document.links} <= set(document.ids)
 
 
+def test_each_picture_says_in_words_what_it_shows(text: str) -> None:
+    told = Document(text).alternatives
+    assert len(told) >= 15
+    assert len(told) == len(set(told))
+    assert all(len(each) > 40 and each.endswith((".", ")")) for each in told)
+    started = [each for each in told if each.startswith("Flow diagram. ")]
+    patients = simulate(60, seed=1)
+    assert len(started) == 1
+    assert f"Courses: {len(patients.table('courses'))} started" in started[0]
+
+
 def test_report_begins_with_the_clinic_and_ends_with_the_manifest(text: str) -> None:
-    assert "Data cut: <strong>2025-06-30</strong>" in text
-    assert "<td>patients</td><td>60</td>" in text
-    assert re.search(r"sha256 of sessions</td><td>[0-9a-f]{64}</td>", text)
+    assert "data cut: <strong>2025-06-30</strong>" in text
+    assert "<dt>Patients treated</dt><dd>60</dd>" in text
+    assert re.search(r"sha256 of sessions</td><td[^>]*>[0-9a-f]{64}</td>", text)
     assert text.index("In numbers") < text.index('id="01_data_quality"') < text.index('id="manifest"')
 
 
@@ -105,6 +125,9 @@ def test_clinic_without_optional_tables_has_a_report(tmp_path: Path, monkeypatch
     assert built.failed == []
     assert html.count("there is nothing to show") == 2
     assert "Still in treatment" in html
+    assert 'class="absent">Responders; Responders of those assessed: ' in html
+    assert 'class="absent">Patients with a side effect; Patients with a serious one: ' in html
+    assert "Arms compared" not in html
 
 
 def test_endpoint_reaches_the_first_page_the_notebook_and_the_manifest(
@@ -112,9 +135,9 @@ def test_endpoint_reaches_the_first_page_the_notebook_and_the_manifest(
 ) -> None:
     monkeypatch.setattr(reporting, "notebooks", lambda: pages.notebooks()[1:2])
     html = report(simulate(60, seed=1), out=tmp_path, endpoint=84).read_text(encoding="utf-8")
-    assert "Response is read on day 84 after the first session." in html
+    assert "Response is read on day 84 after the first session;" in html
     assert "Endpoint: assessment nearest to day 84 after the first session" in html
-    assert "<td>endpoint</td><td>84</td>" in html
+    assert re.search(r"endpoint</td><td[^>]*>84</td>", html)
 
 
 @pytest.mark.parametrize("endpoint", [0, True, "week 24"])
@@ -133,3 +156,80 @@ def test_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 def test_unknown_grouping_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="did you mean 'indication'"):
         report(simulate(20, seed=1), out=tmp_path, by="indicaton")
+
+
+def test_methods_are_collected_before_the_manifest_with_one_list_of_references(text: str) -> None:
+    methods = text[text.index('<section id="methods">') : text.index('<section id="manifest">')]
+    assert text.count("<h2>References</h2>") == 1
+    cited = {int(n) for found in re.findall(r"\[([\d,]+)\]", methods) for n in found.split(",")}
+    assert cited == set(range(1, methods.count("<li>") + 1))
+    assert text.count('in the chapter <a href="#methods">Methods</a>') == 4
+    for chapter in ("Response", "Side effects", "Dropout and visits", "Statistical analysis", "Software"):
+        assert methods.count(f"<h2>{chapter}</h2>") == 1
+
+
+def test_front_page_quotes_the_analyses() -> None:
+    clinic = simulate(60, seed=1)
+    opened = Opened(clinic, ["indication"], validate(clinic))
+    row = response(clinic, by="indication").cell(indication="melasma", estimand="response_treated")
+    html = front_page(opened)
+    shown = f"<strong>{100 * row['estimate']:.1f}</strong>"
+    melasma = html[html.index('<th scope="row">Melasma</th>') :].split("</tr>")[0]
+    assert shown in melasma
+    assert f"{row['numerator']:.0f}/{row['denominator']:.0f}" in melasma
+    assert (
+        melasma.count("<td")
+        == len(HEADLINES)
+        == html.count('<a href="#0') - html.count("<h2><a") - html.count("The part <a")
+    )
+
+
+def test_cautions_count_what_the_tables_hold() -> None:
+    clinic = simulate(60, seed=1)
+    opened = Opened(clinic, ["indication"], validate(clinic))
+    sessions, courses = clinic.table("sessions"), clinic.table("courses")
+    attended = sessions[sessions["status"].eq("attended")]
+    silent = int(attended["adverse_events_asked"].ne("yes").sum())
+    said = " ".join(cautions(opened, headlines(opened)))
+    assert f"In {silent} of {len(attended)} attended sessions" in said
+    assert "have no protocol" not in said
+    tables = {name: clinic.table(name) for name in ("patients", "sessions")}
+    planless = courses.assign(protocol=courses["protocol"].where(courses.index >= 5))
+    other = type(clinic)(**tables, courses=planless, cutoff=clinic.cutoff)
+    opened = Opened(other, ["indication"], validate(other))
+    said = " ".join(cautions(opened, headlines(opened)))
+    assert f"5 of {len(courses)} courses" in said
+    assert "could not be evaluated" not in said
+
+
+def test_front_page_of_a_clinic_before_its_first_session() -> None:
+    clinic = simulate(20, seed=1).with_cutoff("2000-01-01")
+    html = front_page(Opened(clinic, ["indication"], validate(clinic)))
+    assert "<dt>Sessions attended</dt><dd>0</dd>" in html
+    assert "nan" not in html
+
+
+def test_arms_are_compared_on_the_first_page(text: str) -> None:
+    page = text[: text.index("<main>")]
+    assert "<h2>Arms compared</h2>" in page
+    assert re.search(r"[AB] against [AB]", page)
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_progress_names_the_notebook_and_ends_full(monkeypatch: pytest.MonkeyPatch, *, failing: bool) -> None:
+    seen: list[str] = []
+
+    def page(notebook: Any, *_: Any) -> Page:
+        seen.append(str(progress.tasks[0].description))
+        if failing:
+            raise RuntimeError
+        return Page(notebook.name, notebook.name, "")
+
+    monkeypatch.setattr(reporting, "make_page", page)
+    progress = Progress(disable=True)
+    tracker = reporting._Tracker(progress, 2)
+    for notebook in pages.notebooks()[:2]:
+        with contextlib.suppress(RuntimeError):
+            tracker.follow(notebook, Path(), ())
+    assert seen == ["Running 01_data_quality", "Running 02_response"]
+    assert (progress.tasks[0].completed, progress.tasks[0].description) == (2, "Joining the parts")

@@ -9,6 +9,7 @@ import clustered_groups
 import curves
 import numpy as np
 import one_group
+import responses
 import shared_patients
 import stratified_groups
 import two_groups
@@ -139,6 +140,27 @@ EXPERIMENTS = (
         f"{curves.REPLICATES:,} draws. By month {curves.HORIZON}, of patients observed for 2 to 10 months; events a month.",
         curves.repeated,
         ("naive Poisson variance",),
+    ),
+    Experiment(
+        "Responses of the same courses twice",
+        f"Exact up to n = {responses.EXACT}, {responses.PAIRS:,} draws above. Later less first; the two responses of a course "
+        f"correlate by {responses.ALIKE} where their shares let them.",
+        responses.pairs,
+        ("Wald",),
+    ),
+    Experiment(
+        "Trend of response over sessions",
+        f"{responses.TRENDS:,} draws. n patients with one to three courses of one to eight sessions; the slope is the change of the "
+        "probability to respond with each session.",
+        responses.trends,
+        ("slope, courses",),
+    ),
+    Experiment(
+        "Median of a time seen at visits only",
+        f"{responses.MEDIANS:,} draws (standard error 0.022). Exponential times of mean 1, about {responses.PLANNED} visits planned a unit of time, of which "
+        "a share is kept; followed for 1 to 3 units.",
+        responses.medians,
+        ("Kaplan-Meier at the visit",),
     ),
 )
 

@@ -44,8 +44,10 @@ if TYPE_CHECKING:
     from mesostats.entries import ResponderRule
     from mesostats.errors import DataError, MappingError, MesostatsError, SchemaError, VocabularyError
     from mesostats.exploring import explore
+    from mesostats.exports import save_plot, save_table
     from mesostats.handover import open_clinic
     from mesostats.mapping import draft, read
+    from mesostats.methods import MethodsText, methods_text
     from mesostats.outcomes.baselines import baseline_table
     from mesostats.outcomes.changes import change_from_baseline
     from mesostats.outcomes.comparisons import compare_response
@@ -60,7 +62,7 @@ if TYPE_CHECKING:
     from mesostats.outcomes.response_times import time_to_response
     from mesostats.outcomes.subgroups import subgroup_response
     from mesostats.outcomes.tipping_points import tipping_point
-    from mesostats.plots import plot
+    from mesostats.plots import alt_text, plot
     from mesostats.published import published_studies
     from mesostats.reporting import report
     from mesostats.results import Result
@@ -82,6 +84,7 @@ _HOMES = {
     "Imputation": "outcomes.missing_methods",
     "MappingError": "errors",
     "MesostatsError": "errors",
+    "MethodsText": "methods",
     "ResponderRule": "entries",
     "Result": "results",
     "SchemaError": "errors",
@@ -92,6 +95,7 @@ _HOMES = {
     "adverse_event_overview": "adverse_events.overview",
     "adverse_event_profile": "adverse_events.profile",
     "adverse_event_rates": "adverse_events.rates",
+    "alt_text": "plots",
     "baseline_table": "outcomes.baselines",
     "before_stopping": "dropout.stopping",
     "care_rule_effects": "adverse_events.exposure_effects",
@@ -118,6 +122,7 @@ _HOMES = {
     "hazard_by_phase": "dropout.phase_hazards",
     "load_vocabulary": "vocabulary",
     "mean_cumulative_events": "adverse_events.repeated_events",
+    "methods_text": "methods",
     "onset_after_session": "adverse_events.onsets",
     "open_clinic": "handover",
     "patient_flow": "dropout.patient_flows",
@@ -132,6 +137,8 @@ _HOMES = {
     "response_scenarios": "outcomes.missing_outcomes",
     "retention": "dropout.retention",
     "return_for_repeat": "dropout.repeat_courses",
+    "save_plot": "exports",
+    "save_table": "exports",
     "session_gaps": "visits.gaps",
     "session_states": "slots",
     "sessions_received": "visits.received",
@@ -151,6 +158,7 @@ __all__ = [
     "Imputation",
     "MappingError",
     "MesostatsError",
+    "MethodsText",
     "ResponderRule",
     "Result",
     "SchemaError",
@@ -161,6 +169,7 @@ __all__ = [
     "adverse_event_overview",
     "adverse_event_profile",
     "adverse_event_rates",
+    "alt_text",
     "baseline_table",
     "before_stopping",
     "care_rule_effects",
@@ -187,6 +196,7 @@ __all__ = [
     "hazard_by_phase",
     "load_vocabulary",
     "mean_cumulative_events",
+    "methods_text",
     "onset_after_session",
     "open_clinic",
     "patient_flow",
@@ -201,6 +211,8 @@ __all__ = [
     "response_scenarios",
     "retention",
     "return_for_repeat",
+    "save_plot",
+    "save_table",
     "session_gaps",
     "session_states",
     "sessions_received",

@@ -79,6 +79,12 @@ class Scoring:
     rule: ResponderRule | None
     refusal: str
 
+    @property
+    def source(self) -> str:
+        """Where the rule comes from."""
+        shipped = self.rule is not None and self.rule == self.instrument.responder
+        return f"source: {self.instrument.source}" if shipped else "given for this analysis"
+
 
 def scoring(instrument: Instrument, rule: ResponderRule | None) -> Scoring:
     """Choose the responder rule of an instrument: the caller's, or the vocabulary's where it is confirmed."""

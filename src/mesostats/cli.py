@@ -146,7 +146,7 @@ def _add_explore(verbs: _Verbs) -> None:
     explore = verbs.add_parser(
         "explore", help="look at the data in the browser: tables and figures that redraw"
     )
-    _add_data(explore)
+    _add_data(explore, or_demo=True)
     explore.add_argument("--port", type=_port, help="port on this machine (default: a free one)")
     explore.add_argument("--open", action="store_true", help="open the page in the browser")
     explore.set_defaults(run=_explore)
@@ -168,8 +168,13 @@ def _port(text: str) -> int:
     raise argparse.ArgumentTypeError(msg)
 
 
-def _add_data(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("data", help="folder of the tables, or a workbook with a sheet a table")
+def _add_data(verb: argparse.ArgumentParser, *, or_demo: bool = False) -> None:
+    tables = "folder of the tables, or a workbook with a sheet a table"
+    demo = f" (default: a simulated clinic of {_DEMO_PATIENTS} patients)"
+    if or_demo:
+        verb.add_argument("data", nargs="?", help=tables + demo)
+    else:
+        verb.add_argument("data", help=tables)
     verb.add_argument("--mapping", help="mapping file, or the name of a shipped mapping")
     verb.add_argument("--vocabulary", help="overlay folder, or the name of a shipped overlay")
     verb.add_argument("--cutoff", help="data-cut date, YYYY-MM-DD (default: the latest date in the data)")
@@ -238,16 +243,20 @@ def _write_report(clinic: Dataset, out: str, **arguments: Any) -> int:
 
 
 def _explore(options: argparse.Namespace) -> int:
-    from mesostats.handover import Opened, grouping  # noqa: PLC0415
+    from mesostats.handover import END_OF_COURSE, Opened, grouping  # noqa: PLC0415
     from mesostats.serving import serve  # noqa: PLC0415
+    from mesostats.simulation import simulate  # noqa: PLC0415
     from mesostats.validation import validate  # noqa: PLC0415
 
-    with _waiting("Reading"):
-        clinic = _read(options)
+    if not options.data and (options.mapping or options.vocabulary or options.cutoff):
+        msg = "--mapping, --vocabulary and --cutoff say how data are read: name their folder too"
+        raise ValueError(msg)
+    with _waiting("Reading" if options.data else "Simulating"):
+        clinic = _read(options) if options.data else simulate(_DEMO_PATIENTS, seed=1)
         found = validate(clinic)
     if not found.ok:
         sys.stderr.write("mesostats: the data have errors, look twice; `mesostats validate` shows them\n")
-    opened = Opened(clinic, grouping(clinic, None), found)
+    opened = Opened(clinic, grouping(clinic, None), found, clinic.endpoint or END_OF_COURSE)
     serve(opened, say=_say_address, port=options.port, open_browser=options.open)
     return _OK
 

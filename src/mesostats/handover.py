@@ -73,6 +73,7 @@ def open_clinic() -> Opened:
     folder = Path(given)
     settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
     clinic = read(folder / "tables", vocabulary=folder / "vocabulary", cutoff=settings["cutoff"])
+    clinic.endpoint = settings["declared"]
     found = (pd.read_parquet(folder / f"{part}.parquet") for part in ("defects", "counts"))
     return Opened(clinic, settings["by"], ValidationReport(*found), settings["endpoint"])
 
@@ -93,7 +94,12 @@ def hand_over(opened: Opened, folder: Path) -> None:
     masked = quality.redacted()
     masked.defects.to_parquet(folder / "defects.parquet")
     masked.counts.to_parquet(folder / "counts.parquet")
-    settings = {"cutoff": clinic.cutoff.isoformat(), "by": by, "endpoint": endpoint}
+    settings = {
+        "cutoff": clinic.cutoff.isoformat(),
+        "by": by,
+        "endpoint": endpoint,
+        "declared": clinic.endpoint,
+    }
     (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
 
 

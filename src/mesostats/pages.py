@@ -17,13 +17,18 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbconvert.filters import markdown2html
 
 from mesostats.handover import VARIABLE
+from mesostats.methods.text import MIME
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from importlib.resources.abc import Traversable
     from pathlib import Path
 
 _TIMEOUT: Final = 3600
-_ALTERNATIVE: Final = "Plot; its numbers stand in the table of the same name"
+_ALTERNATIVE: Final = "Figure without a description"
+_ELSEWHERE: Final = (
+    '<p>They stand with those of the other parts in the chapter <a href="#methods">Methods</a>.</p>'
+)
 _TABLE: Final = re.compile(r'<table class="gt_table".*?</table>', re.DOTALL)
 _REFERENCE: Final = re.compile(r' (id|headers|aria-labelledby)="([^"]*)"')
 _ANCHOR: Final = re.compile(r'<a class="anchor-link".*?</a>', re.DOTALL)
@@ -44,12 +49,15 @@ class Page:
         A fragment.
     failed
         Whether the notebook stopped with an error.
+    methods
+        What its analyses say for the report's methods section.
     """
 
     name: str
     title: str
     html: str
     failed: bool = False
+    methods: tuple[Mapping[str, Any], ...] = ()
 
 
 def notebooks() -> list[Traversable]:
@@ -110,7 +118,13 @@ def make_page(notebook: Traversable, folder: Path, tables: tuple[str, ...]) -> P
         asyncio.run(client.async_execute(cwd=str(folder), env=environment))
     except (CellExecutionError, CellTimeoutError, RuntimeError) as error:
         return Page(name, title, _failure(title, error), failed=True)
-    return Page(name, title, _distinct("".join(_cell(each) for each in content.cells), name))
+    html = _distinct("".join(_cell(each) for each in content.cells), name)
+    return Page(name, title, html, methods=tuple(_methods(content)))
+
+
+def _methods(content: Any) -> list[Mapping[str, Any]]:
+    outputs = [output for cell in content.cells for output in cell.get("outputs", [])]
+    return [part for output in outputs for part in output.get("data", {}).get(MIME, [])]
 
 
 def _failure(title: str, error: Exception) -> str:
@@ -132,11 +146,14 @@ def _output(output: Any) -> str:
     if output.output_type == "stream":
         return f"<pre>{escape(output.text)}</pre>" if output.name == "stdout" else ""
     data = output.get("data", {})
+    if MIME in data:
+        return _ELSEWHERE
     if "text/html" in data:
         return f'<div class="output">{data["text/html"]}</div>'
     if "image/png" in data:
         image = data["image/png"].replace("\n", "")
-        return f'<figure><img alt="{_ALTERNATIVE}" src="data:image/png;base64,{image}"></figure>'
+        alternative = output.metadata.get("image/png", {}).get("alt", _ALTERNATIVE)
+        return f'<figure><img alt="{escape(alternative)}" src="data:image/png;base64,{image}"></figure>'
     return f"<pre>{escape(data.get('text/plain', ''))}</pre>"
 
 

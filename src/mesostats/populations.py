@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
 
 from mesostats.engine import collect
+from mesostats.errors import did_you_mean
 from mesostats.schedule import INDICATION, course_timeline
 from mesostats.schemas import TABLES, table_schema
 from mesostats.slots import session_phases
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     import pandas as pd
 
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 NOT_RECORDED = "not recorded"
 """The group of those whose grouping column is empty: they are counted, and seen."""
+
+UNKNOWN: Final = (NOT_RECORDED, "not_asked", "unknown")
+"""Groups of those whose group nobody knows: they have their rows, and are compared with nobody."""
+
+GROUP_UNKNOWN: Final = "its group is not recorded: in no comparison"
+"""Why `explain` leaves a row out of a test across groups."""
 
 PHASE = "phase"
 """The grouping column that sessions have from the schedule, where no table has one of that name."""
@@ -64,6 +71,41 @@ def grouping(by: str | Sequence[str] | None, *, taken: Collection[str] = ()) -> 
 def group_values(column: str) -> nw.Expr:
     """Return a grouping column as text, with those who lack it as a group of their own."""
     return nw.col(column).cast(nw.String).fill_null(NOT_RECORDED).alias(column)
+
+
+def known_groups(rows: pd.DataFrame, columns: Sequence[str]) -> pd.Series[bool]:
+    """Return which rows belong to a group that is known in all its columns, so that it can be compared."""
+    return ~rows[[*columns]].isin(UNKNOWN).any(axis="columns")
+
+
+def uncompared(units: str) -> str:
+    """Return the rule of all comparisons, in words, for the units that are counted."""
+    return (
+        f"{units.capitalize()} whose group is not recorded, not asked or unknown are counted, not compared."
+    )
+
+
+def without_unknown_groups(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return a test's rows, with a reason in ``excluded`` where they have none and nobody knows their group."""
+    unknown = rows["excluded"].eq("") & ~known_groups(rows, columns)
+    return rows.assign(excluded=rows["excluded"].mask(unknown, GROUP_UNKNOWN))
+
+
+def check_reference(reference: str, groups: Collection[str], *, column: str) -> None:
+    """Refuse a group to compare with that is not there, or of which nobody knows who is in it.
+
+    Raises
+    ------
+    ValueError
+        If it is not among the groups, or one of `UNKNOWN`.
+    """
+    known = sorted({*groups} - {*UNKNOWN})
+    if reference in UNKNOWN:
+        msg = f"'{reference}' of {column} is no group to compare with: nobody knows who is in it; name one of {known}"
+        raise ValueError(msg)
+    if reference not in known:
+        msg = f"no group of {column} is '{reference}'{did_you_mean(reference, known)}"
+        raise ValueError(msg)
 
 
 def with_groups(
@@ -125,6 +167,24 @@ def _table_of(clinic: Dataset, column: str, tables: tuple[str, ...]) -> str:
     ):
         return PHASE
     return clinic.table_of(column, among=tables)
+
+
+def schedule_order(clinic: Dataset) -> Callable[[pd.Series[Any]], pd.Series[Any]]:
+    """Return the key that sorts groups: phases of the schedule as protocols have them, all else by its values.
+
+    Parameters
+    ----------
+    clinic
+        The clinic; where one of its tables has a column ``phase``, its values are sorted as any.
+    """
+    own = any(PHASE in clinic.columns(table) for table in clinic.names)
+    phases = [phase.name for protocol in clinic.vocabulary.protocols.values() for phase in protocol.phases]
+    places = {name: place for place, name in enumerate(dict.fromkeys(phases))}
+
+    def key(column: pd.Series[Any]) -> pd.Series[Any]:
+        return column if own or column.name != PHASE else column.map(places).fillna(len(places))
+
+    return key
 
 
 def started_courses(clinic: Dataset, by: Sequence[str]) -> nw.LazyFrame[Any]:

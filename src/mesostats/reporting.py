@@ -4,47 +4,38 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import os
 import platform
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from html import escape
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from threading import Lock
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-import narwhals as nw
-import pandas as pd
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mesostats.adverse_events.rates import adverse_event_rates
-from mesostats.dropout.retention import retention
-from mesostats.engine import collect
-from mesostats.errors import DataError, MesostatsError
+from mesostats.errors import DataError
+from mesostats.front_page import front_page, html_table
 from mesostats.handover import END_OF_COURSE, Opened, grouping, hand_over
-from mesostats.layout import labels_of, out_of, readable, time_name, with_interval
-from mesostats.outcomes.responders import response
+from mesostats.methods.text import collected
 from mesostats.pages import Page, make_page, notebooks
 from mesostats.validation import ValidationReport, validate
+from mesostats.whole_files import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from importlib.resources.abc import Traversable
 
     from mesostats.dataset import Dataset
-    from mesostats.results import Result
+    from mesostats.methods.text import MethodsText
 
 _TITLE: Final = "Clinic outcomes: response, side effects, dropout"
 _KERNELS: Final = 2
 _LIBRARIES: Final = ("mesostats", "duckdb", "narwhals", "numpy", "pandas", "pandera", "scipy", "statsmodels")
-_MEANINGS: Final = {
-    "Responders, %": "the treated courses whose endpoint is due (N) and those of them that met their instrument's rule (n)",
-    "Patients with a side effect, %": "the treated patients who were asked (N) and those of them with at least one (n)",
-    "Still in treatment, %": "the share of courses expected to come to the session named, the last of the schedule",
-}
 
 
 class Refused(DataError):  # noqa: N818 - it names what happened
@@ -122,13 +113,13 @@ def build(
     with tempfile.TemporaryDirectory(prefix="mesostats-") as scratch:
         folder = Path(scratch)
         hand_over(opened, folder)
-        pages = _run(folder, clinic.names)
+        pages, front = _run(folder, clinic.names, lambda: front_page(opened))
         arguments = {
             "by": ", ".join(opened.by),
             "endpoint": str(endpoint),
             "allow_errors": str(allow_errors),
         }
-        html = _document(opened, pages, _manifest(clinic, folder, arguments))
+        html = _document(front, pages, _manifest(clinic, folder, arguments))
     return Built(_write(html, Path(out)), [page.name for page in pages if page.failed])
 
 
@@ -151,116 +142,78 @@ def _refuse(quality: ValidationReport) -> None:
         raise Refused(msg) from None
 
 
-def _run(folder: Path, tables: tuple[str, ...]) -> list[Page]:
-    """Run the notebooks, a kernel each, two at a time."""
+def _run(folder: Path, tables: tuple[str, ...], beside: Callable[[], str]) -> tuple[list[Page], str]:
+    """Run the notebooks, a kernel each, two at a time, and write the first page meanwhile."""
     console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    shown = console.is_terminal or console.is_jupyter
+    found = notebooks()
     with (
-        Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
+        Progress(*columns, console=console, transient=True, disable=not shown) as progress,
         ThreadPoolExecutor(_KERNELS) as pool,
     ):
-        found = notebooks()
-        pages = pool.map(lambda notebook: make_page(notebook, folder, tables), found)
-        return list(progress.track(pages, total=len(found), description="Running the notebooks"))
+        tracker = _Tracker(progress, len(found))
+        # The longest begin: whichever is last would keep one core waiting.
+        by_length = sorted(found, key=lambda each: len(each.read_bytes()), reverse=True)
+        running = {each.name: pool.submit(tracker.follow, each, folder, tables) for each in by_length}
+        front = beside()
+        return [running[each.name].result() for each in found], front
 
 
-def _document(opened: Opened, pages: list[Page], manifest: str) -> str:
+class _Tracker:
+    """Shows which notebooks run, and how many are done."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task("Starting", total=total)
+        self._running: list[str] = []
+        self._lock = Lock()
+
+    def follow(self, notebook: Traversable, folder: Path, tables: tuple[str, ...]) -> Page:
+        """Make a notebook's page, and show that it runs until it is done."""
+        name = notebook.name.removesuffix(".ipynb")
+        self._show(name, advance=0)
+        try:
+            return make_page(notebook, folder, tables)
+        finally:
+            self._show(name, advance=1)
+
+    def _show(self, name: str, *, advance: int) -> None:
+        with self._lock:
+            (self._running.remove if advance else self._running.append)(name)
+            text = f"Running {', '.join(self._running)}" if self._running else "Joining the parts"
+            self._progress.update(self._task, description=text, advance=advance)
+
+
+def _document(front: str, pages: list[Page], manifest: str) -> str:
     template = Template((files("mesostats") / "report.html").read_text(encoding="utf-8"))
-    links = "".join(f'<li><a href="#{page.name}">{escape(page.title)}</a></li>' for page in pages)
+    methods = collected(page.methods for page in pages)
+    last = [("methods", "Methods")] if methods.parts else []
+    parts = [*((page.name, page.title) for page in pages), *last, ("manifest", "Manifest")]
+    links = "".join(f'<li><a href="#{name}">{escape(title)}</a></li>' for name, title in parts)
     return template.substitute(
         title=_TITLE,
-        front=_front(opened, pages),
-        contents=links + '<li><a href="#manifest">Manifest</a></li>',
+        front=_failures(pages) + front,
+        contents=links,
         pages="".join(f'<section id="{page.name}">{page.html}</section>' for page in pages),
+        methods=_methods(methods) if methods.parts else "",
         manifest=manifest,
     )
 
 
-def _front(opened: Opened, pages: list[Page]) -> str:
-    """Return the first page: the clinic, its data quality, and the numbers to quote."""
-    clinic, by, quality, endpoint = opened
-    read = (
-        "at the end of the course"
-        if endpoint == END_OF_COURSE
-        else f"on day {endpoint} after the first session"
-    )
-    sizes = {name: f"{_rows(clinic, name):,}" for name in clinic.names}
-    grouped = f"Grouped by {escape(', '.join(readable(column).lower() for column in by))}"
-    parts = [
-        f"<p>Data cut: <strong>{clinic.cutoff.isoformat()}</strong>. {grouped}. Response is read {read}.</p>"
-    ]
-    if not quality.ok:
-        text = "The data have errors. Every number below may be wrong; correct the errors and make the report anew."
-        parts.append(f'<p class="errors">{text}</p>')
-    parts += [
+def _failures(pages: list[Page]) -> str:
+    return "".join(
         f'<p class="failed">The part "{escape(page.title)}" could not be made.</p>'
         for page in pages
         if page.failed
-    ]
-    parts += ["<h2>The clinic</h2>", _html_table(["Table", "Rows"], sizes.items())]
-    parts += ["<h2>Data quality</h2>", _quality(quality)]
-    parts += ["<h2>In numbers</h2>", *_headlines(opened)]
-    return "\n".join(parts)
-
-
-def _rows(clinic: Dataset, name: str) -> int:
-    return int(collect(clinic.lazy(name).select(nw.len()))["len"].iloc[0])
-
-
-def _quality(quality: ValidationReport) -> str:
-    counts = quality.counts
-    if counts.empty:
-        return "<p>Validation found nothing.</p>"
-    verdict = "No errors. Warnings are rows to look at; the first part says which."
-    if not quality.ok:
-        verdict = "There are errors; the first part says where, and what to do."
-    names = counts["rule"].map(readable)
-    rows = zip(counts["severity"], names, counts["n"].map("{:,}".format), strict=True)
-    return f"<p>{verdict}</p>" + _html_table(["Severity", "What was found", "Rows"], rows)
-
-
-def _headlines(opened: Opened) -> list[str]:
-    """Return a table of the numbers to quote, one row a group, and what could not be counted."""
-    clinic, by = opened.clinic, opened.by
-    read_at_endpoint: Callable[..., Result] = partial(response, endpoint=opened.endpoint)
-    analyses: tuple[Callable[..., Result], ...] = (read_at_endpoint, adverse_event_rates, retention)
-    cells: dict[str, dict[str, str]] = {}
-    missing = []
-    for heading, analysis in zip(_MEANINGS, analyses, strict=True):
-        try:
-            result = analysis(clinic, by=by)
-        except (MesostatsError, ValueError) as error:
-            missing.append(f'<p class="absent">{escape(heading)}: {escape(str(error))}</p>')
-            continue
-        for group, text in _quoted(result, by):
-            texts = cells.setdefault(group, {})
-            texts[heading] = f"{texts[heading]}; {text}" if heading in texts else text
-    headings = [heading for heading in _MEANINGS if any(heading in row for row in cells.values())]
-    rows = [[group, *(row.get(heading, "") for heading in headings)] for group, row in cells.items()]
-    notes = [f"<li>{heading}: {_MEANINGS[heading]}.</li>" for heading in headings]
-    note = "<p>In brackets the 95 % confidence interval; after it n/N, or the session.</p>"
-    group = " · ".join(readable(column) for column in by)
-    return [_html_table([group, *headings], rows), note, f"<ul>{''.join(notes)}</ul>", *missing]
-
-
-def _quoted(result: Result, by: list[str]) -> list[tuple[str, str]]:
-    """Return each group's number to quote: the primary estimand, a curve at its last time."""
-    rows = result.estimates[result.estimates["estimand"].eq(result.spec["primary"])]
-    if rows["time"].notna().any():
-        rows = rows.groupby(by, sort=False, dropna=False).tail(1)
-    return [(labels_of(result, by, row), _quotation(result, row)) for _, row in rows.iterrows()]
-
-
-def _quotation(result: Result, row: pd.Series[Any]) -> str:
-    """Return one number to quote; at a time of a curve, n/N would be that step's alone."""
-    count = out_of(row) if pd.isna(row["time"]) else f"{time_name(result).lower()} {row['time']:g}"
-    return f"{with_interval(row)}, {count}"
-
-
-def _html_table(head: Sequence[str], rows: Any) -> str:
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(each))}</td>" for each in row) + "</tr>" for row in rows
     )
-    return f"<table><thead><tr>{''.join(f'<th>{escape(each)}</th>' for each in head)}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _methods(methods: MethodsText) -> str:
+    note = (
+        "The methods of all parts in the words of a paper, to copy; what several analyses share is said once."
+    )
+    return f'<section id="methods"><h1>Methods</h1><p class="note">{note}</p>{methods.to_html()}</section>'
 
 
 def _manifest(clinic: Dataset, folder: Path, arguments: Mapping[str, str]) -> str:
@@ -275,17 +228,13 @@ def _manifest(clinic: Dataset, folder: Path, arguments: Mapping[str, str]) -> st
         *((name, version(name)) for name in _LIBRARIES),
         *((f"sha256 of {path.stem}", hashlib.sha256(path.read_bytes()).hexdigest()) for path in tables),
     ]
-    return '<div class="manifest">' + _html_table(["What", "Value"], rows) + "</div>"
+    return '<div class="manifest">' + html_table(["What", "Value"], rows) + "</div>"
 
 
 def _write(html: str, out: Path) -> Path:
     """Write the file whole or not at all."""
     out.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(prefix=".mesostats-", suffix=".html", dir=out)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(html)
-        Path(scratch).chmod(0o644)
-        return Path(scratch).replace(out / "report.html")
-    finally:
-        Path(scratch).unlink(missing_ok=True)
+    path = out / "report.html"
+    with written_whole(path) as scratch:
+        scratch.write_text(html, encoding="utf-8")
+    return path

@@ -12,9 +12,12 @@ import pandas as pd
 import pytest
 from counted_clinic import bounds, clinic, counts, tables
 
+from mesostats.adverse_events.comparisons import compare_adverse_events
 from mesostats.adverse_events.durations import event_durations
+from mesostats.adverse_events.exposure_effects import exposure_effect
 from mesostats.adverse_events.onsets import onset_after_session
 from mesostats.adverse_events.rates import adverse_event_rates
+from mesostats.simulation import simulate
 
 MONTH = 365.25 / 12
 PRODUCTS = pd.DataFrame(
@@ -117,6 +120,28 @@ def test_phase_of_the_schedule_is_that_of_the_slot_held() -> None:
     assert bounds(found, "session_proportion", phase="weekly") == [(4, 7), (4, 9), (6, 9)]
     none = adverse_event_rates(clinic(), by="phase", per="session")
     assert set(none.estimates["phase"]) == {"not recorded"}
+
+
+def test_phases_stand_in_the_order_of_the_schedule() -> None:
+    given = simulate(100, seed=1)
+    known = [phase.name for phase in given.vocabulary.protocols["weekly_to_monthly"].phases]
+    assert known != sorted(known)
+    rates = adverse_event_rates(given, by=["protocol", "phase"], of="term", per="session").estimates
+    own = rates[rates["protocol"].eq("weekly_to_monthly")]["phase"]
+    assert list(dict.fromkeys(own)) == known
+    compared = compare_adverse_events(given, group="phase", per="session", of="class").estimates
+    order = list(dict.fromkeys(compared["phase"]))
+    assert [name for name in order if name in known] == known
+    exposed = exposure_effect(given, outcome="bruising", exposure="phase", reference="monthly").estimates
+    order = list(dict.fromkeys(exposed["phase"]))
+    assert order[0] == "monthly"
+    assert [name for name in order[1:] if name in known] == known[:-1]
+
+
+def test_phases_of_a_column_of_ones_own_are_sorted_as_any() -> None:
+    sessions = tables()["sessions"].assign(phase=["weekly", *["monthly"] * (len(tables()["sessions"]) - 1)])
+    found = adverse_event_rates(clinic(sessions=sessions), by="phase", per="session")
+    assert list(dict.fromkeys(found.estimates["phase"])) == ["monthly", "weekly"]
 
 
 def test_kinds_of_another_column_of_the_events() -> None:

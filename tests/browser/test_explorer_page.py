@@ -47,14 +47,23 @@ def test_a_request_for_another_host_is_refused(served: tuple[Server, str]) -> No
         urllib.request.urlopen(request, timeout=30)  # noqa: S310
 
 
-def test_the_explorer_reacts_to_another_indication(
+def ask(watched: Watched, topic: str, question: str) -> None:
+    watched.page.get_by_label("About").select_option(topic)
+    watched.page.get_by_label("Question").select_option(question)
+
+
+def test_the_explorer_reacts_to_another_question_and_indication(
     served: tuple[Server, str], watched: Watched, clinic_folder: Path
 ) -> None:
     page = watched.page
     page.goto(served[1])
     figure, code = page.locator(".mesostats-figure img"), page.locator(".mesostats-call code")
     expect(figure).to_be_visible()
+    expect(code).to_have_text("ms.response(clinic)")
     watched.keep("explorer")
+    ask(watched, "Dropout and schedule", "How many stay in treatment?")
+    expect(code).to_have_text("ms.retention(clinic)")
+    expect(page.get_by_label("Missing outcomes")).to_have_count(0)  # retention takes no such argument
     before = figure.get_attribute("src")
     page.get_by_label("Indication").select_option("Melasma")
     expect(code).to_have_text('ms.retention(clinic.where(indication="melasma"))')
@@ -70,12 +79,14 @@ def test_the_explorer_reacts_to_another_indication(
     assert not watched.asked_elsewhere
 
 
-def test_the_call_is_copied_and_an_empty_choice_is_said(served: tuple[Server, str], watched: Watched) -> None:
-    page = watched.page
+def test_the_call_is_copied_and_what_cannot_be_answered_is_said(
+    served: tuple[Server, str], watched: Watched
+) -> None:
+    page, code = watched.page, watched.page.locator(".mesostats-call code")
     page.goto(served[1])
-    page.get_by_label("Question").select_option("Side effects: how often do they come?")
+    ask(watched, "Side effects", "How often do they come?")
     page.get_by_label("Group by").select_option("Phase")
-    expect(page.locator(".mesostats-call code")).to_have_text('ms.adverse_event_rates(clinic, by="phase")')
+    expect(code).to_have_text('ms.adverse_event_rates(clinic, by="phase")')
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == 'ms.adverse_event_rates(clinic, by="phase")'
@@ -83,7 +94,38 @@ def test_the_call_is_copied_and_an_empty_choice_is_said(served: tuple[Server, st
     watched.keep("explorer-side-effects")
     page.get_by_label("Started from").fill("2090-01-01")
     expect(page.get_by_role("alert")).to_contain_text("No course fits these filters")
+    watched.keep("explorer-error")
     assert not watched.errors
+
+
+def test_the_figure_changes_its_form_and_is_saved(
+    served: tuple[Server, str], watched: Watched, tmp_path: Path
+) -> None:
+    page = watched.page
+    page.goto(served[1])
+    ask(watched, "Dropout and schedule", "Do they come on time?")
+    page.get_by_label("Figure", exact=True).select_option("as forest")
+    expect(page.locator(".mesostats-call code")).to_have_text('ms.plot(ms.adherence(clinic), kind="forest")')
+    expect(page.get_by_role("status")).to_contain_text("courses of")
+    for what, start in {"figure": b"\x89PNG", "table": b"<!DOCTYPE html>"}.items():
+        with page.expect_download() as saved:
+            page.get_by_role("button", name=f"Save {what}").click()
+        saved.value.save_as(tmp_path / what)
+        assert (tmp_path / what).read_bytes().startswith(start)
+        assert saved.value.suggested_filename == f"adherence.{'png' if what == 'figure' else 'html'}"
+
+
+def test_on_a_narrow_page_nothing_is_cut_off(served: tuple[Server, str], watched: Watched) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": 800, "height": 1000})
+    page.goto(served[1])
+    expect(page.locator(".mesostats-figure img")).to_be_visible()
+    for part in (".mesostats-call", ".mesostats-figure img", ".mesostats-save", ".mesostats-controls"):
+        box = page.locator(part).first.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 800
+    watched.keep("explorer-narrow")
 
 
 def test_a_redraw_is_quick(served: tuple[Server, str], watched: Watched) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mesostats.results import Result
 
 
-def times_result(groups: int = 2) -> Result:
+def times_result(groups: int = 2, *, least: float = 0.0) -> Result:
     """Return, a group, 10 courses assessed: responses by day 30 and 90, the median between 30 and 90; half drop out."""
     rows = []
     for k in range(groups):
@@ -38,7 +38,8 @@ def times_result(groups: int = 2) -> Result:
         }
         rows.append(late | cell | INTERVAL)
     arguments = {"by": ["arm"], "time": "day"}
-    return made(rows, ["arm", "instrument"], "time_to_response", arguments=arguments, labels=LABELS)
+    spec = {"arguments": arguments, "labels": LABELS, "least_at_risk": least}
+    return made(rows, ["arm", "instrument"], "time_to_response", **spec)
 
 
 def lasting_result() -> Result:

@@ -229,6 +229,15 @@ def test_times_are_steps_held_as_long_as_courses_were_followed() -> None:
     assert {"Responded by then", "Dropped out without response", "10", "7"} <= {*found}
 
 
+def test_curves_end_where_too_few_are_followed() -> None:
+    # 10 at risk at day 30, 7 at day 60, 6 at day 100: with a least of 65 % nothing is drawn after day 60.
+    ax = drawn(later.times_result(1, least=0.65))
+    assert list(ax.lines[0].get_xdata()) == [0.0, 30.0, 60.0]
+    assert list(ax.lines[0].get_ydata()) == [0.0, 30.0, 30.0]
+    assert ax.get_xlim()[1] < 65
+    assert any("curves end where fewer than 65 % were still followed" in text for text in texts(ax))
+
+
 def test_times_of_many_groups_are_limited_and_counted() -> None:
     found = texts(drawn(later.times_result(12)))
     assert any("the 7 largest of 12 groups" in text for text in found)

@@ -175,7 +175,7 @@ def test_reasons_show_what_one_minus_kaplan_meier_would_claim() -> None:
     assert [line.get_ydata()[-1] for line in cost] == [20, 25]
     assert cost[0].get_linestyle() == "-" != cost[1].get_linestyle()
     assert {"Cost", "Moved"} <= set(words(ax))
-    assert "dashed: 1 - Kaplan-Meier, which takes the other reasons as censoring: too high" in ax.get_xlabel()
+    assert "dashed: 1 - Kaplan-Meier, which takes the other reasons as censoring: too high" in words(ax)
 
 
 def test_reasons_of_groups_stand_in_panels_with_their_test() -> None:

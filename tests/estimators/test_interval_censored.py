@@ -203,3 +203,27 @@ def test_inputs_are_unchanged() -> None:
     turnbull(left, right)
     assert left.tolist() == [0, 5]
     assert right.tolist() == [5, np.inf]
+
+
+def test_a_fall_that_rests_on_the_last_of_twenty_is_noted() -> None:
+    # Nineteen free of it at 10, the twentieth at 50 and not at 60: all mass is in (50, 60], whoever the others are.
+    for censored, noted in ((19, True), (9, False)):  # 1 of 20; 1 of 10 is a tenth
+        curve = turnbull([10.0] * censored + [50], [np.inf] * censored + [60])
+        row = curve.iloc[0]
+        assert [row["time"], row["mass"], row["estimate"], row["at_risk"]] == [60, 1, 0, 1]
+        words = f"rests on 1 of {censored + 1} still followed, fewer than 10 %"
+        assert (words in row["note"]) == noted
+        assert (words in turnbull_quantile(curve)["note"].item()) == noted
+
+
+def test_what_lies_beyond_the_last_visit_is_in_no_row() -> None:
+    # One of twenty in (0, 10], nineteen still free of it at 70: 19/20 of the mass lies beyond.
+    curve = turnbull([0.0] + [70.0] * 19, [10.0] + [np.inf] * 19)
+    assert curve[["time", "estimate", "at_risk"]].to_numpy().tolist() == [[10, pytest.approx(0.95), 20]]
+    assert curve["note"].tolist() == [""]
+
+
+def test_persons_at_risk_are_those_last_seen_then_or_later() -> None:
+    # As in Kaplan-Meier of the time at which each was last seen: 3, 5 (event), 5, 8 (event); at risk at 5: 3, at 8: 1.
+    curve = turnbull([3, 2, 5, 7], [np.inf, 5, np.inf, 8])
+    assert dict(zip(curve["time"], curve["at_risk"], strict=True)) == {5.0: 3.0, 8.0: 1.0}

@@ -241,6 +241,28 @@ def test_clustering_is_noted_only_where_it_widens_the_interval() -> None:
     assert found["note"].tolist() == ["", words]
 
 
+@given(hits=st.lists(st.booleans(), min_size=1, max_size=40), conf_level=st.sampled_from([0.8, 0.95]))
+def test_one_observation_a_cluster_is_wilsons_interval_and_says_so(
+    hits: list[bool], conf_level: float
+) -> None:
+    row = clustered_proportion(ClusterTotals.from_arrays(hits, [1] * len(hits)), conf_level=conf_level).iloc[
+        0
+    ]
+    plain = proportion(sum(hits), len(hits), conf_level=conf_level).iloc[0]
+    for name in NUMBERS:
+        assert row[name] == pytest.approx(plain[name], rel=1e-12)
+    assert row["method"] == "Wilson score interval, one observation a cluster"
+    assert [row["note"], row["effective_n"]] == ["", len(hits)]
+    assert np.isnan(row["df"])
+
+
+def test_clusters_of_one_that_only_sum_to_their_number_are_clustered() -> None:
+    # Exposure 0.5 and 1.5: the trials sum to the number of clusters, but these are not of one each.
+    found = clustered_proportion(ClusterTotals.from_arrays([0.5, 0.5], [0.5, 1.5])).iloc[0]
+    assert found["df"] == 1
+    assert "t quantile" in found["method"]
+
+
 def test_clustered_proportion_of_nobody_is_missing_with_a_note() -> None:
     found = clustered_proportion(ClusterTotals.from_arrays([], [])).iloc[0]
     assert found[["estimate", "std_error", "conf_low", "conf_high", "icc", "effective_n"]].isna().all()

@@ -125,7 +125,7 @@ def test_groups_are_compared_at_the_same_baseline_and_covariates() -> None:
     frame = pd.DataFrame(
         COURSES, columns=["course_id", "patient_id", "arm", "age", "status", "baseline", "value"]
     )
-    frame = frame.assign(arm=frame["arm"].fillna("not recorded"), change=frame["value"] - frame["baseline"])
+    frame = frame[frame["arm"].notna()].assign(change=frame["value"] - frame["baseline"])
     expected = ancova(
         frame["change"], frame["arm"], frame[["baseline", "age"]], reference="B", conf_level=0.9
     ).set_index(["group", "estimand"])
@@ -142,12 +142,46 @@ def test_groups_are_compared_at_the_same_baseline_and_covariates() -> None:
 
 
 def test_the_largest_known_group_is_the_reference_and_the_family_is_adjusted() -> None:
-    found = change_from_baseline(small(), by=None, group="arm", endpoint=60, multiplicity="holm")
+    frames = tables([*COURSES, *((f"D{k}", f"Q{k}", "C", 40, "completed", 20.0 + k, 9.0) for k in range(3))])
+    made = Dataset(**frames, cutoff="2024-12-31")
+    found = change_from_baseline(made, by=None, group="arm", endpoint=60, multiplicity="holm")
     assert found.spec["arguments"]["reference"] == "A"
     tested = found.estimates.query("estimand == 'ls_mean_difference'")
-    assert sorted(tested["arm"]) == ["B", "not recorded"]
+    assert sorted(tested["arm"]) == ["B", "C"]
     smallest = tested["p_value"].min()
     assert tested["p_adjusted"].min() == pytest.approx(min(2 * smallest, 1))
+
+
+def test_those_whose_group_is_not_recorded_have_their_means_and_no_comparison() -> None:
+    found = change_from_baseline(small(), by=None, group="arm", reference="B", endpoint=60)
+    own = found.estimates.query("arm == 'not recorded'")
+    assert sorted(own["estimand"]) == [
+        "mean_baseline",
+        "mean_baseline_evaluable",
+        "mean_change",
+        "mean_value",
+    ]
+    # C9 alone: 25 before and after.
+    assert found.cell(arm="not recorded", estimand="mean_change")[["estimate", "denominator"]].tolist() == [
+        0,
+        1,
+    ]
+    known = Dataset(**tables([row for row in COURSES if row[2]]), cutoff="2024-12-31")
+    without = change_from_baseline(known, by=None, group="arm", reference="B", endpoint=60)
+    columns = ["estimate", "std_error", "p_adjusted", "denominator", "n_missing"]
+    for arm, estimand in (("A", "ls_mean_difference"), ("A", "ls_mean_change"), ("B", "ls_mean_change")):
+        there, alone = (each.cell(arm=arm, estimand=estimand)[columns] for each in (found, without))
+        assert there.tolist() == pytest.approx(alone.tolist(), nan_ok=True)
+    assert any("counted, not compared" in rule for rule in found.spec["rules"])
+    assert not any("compared" in rule for rule in change_from_baseline(small(), endpoint=60).spec["rules"])
+
+
+def test_where_no_group_is_known_nothing_is_compared() -> None:
+    made = clinic(courses=[(*row[:2], None, *row[3:]) for row in COURSES])
+    found = change_from_baseline(made, by=None, group="arm", endpoint=60)
+    assert found.estimates["arm"].unique().tolist() == ["not recorded"]
+    assert not found.estimates["estimand"].str.startswith("ls_").any()
+    assert found.spec["arguments"]["reference"] == ""
 
 
 def test_several_courses_of_a_patient_are_clustered() -> None:
@@ -232,7 +266,7 @@ def test_a_cell_without_the_reference_has_no_difference_but_rows() -> None:
         Dataset(**frames, cutoff="2024-12-31"), by="clinic_id", group="arm", reference="A", endpoint=60
     )
     lost = found.estimates.query("clinic_id == 'two' and estimand == 'ls_mean_difference'")
-    assert sorted(lost["arm"]) == ["B", "not recorded"]
+    assert lost["arm"].tolist() == ["B"]
     assert lost["estimate"].isna().all()
     assert lost["note"].str.contains("no course of the reference group 'A'").all()
 
@@ -246,6 +280,7 @@ def test_no_course_at_all_is_an_empty_result() -> None:
     ("options", "message"),
     [
         ({"group": "arm", "reference": "C"}, "no group of arm is 'C'"),
+        ({"group": "arm", "reference": "not recorded"}, "nobody knows who is in it; name one of .*'A', 'B'"),
         ({"adjust": "age"}, "name the groups with group="),
         ({"group": "arm", "adjust": "arm"}, "nothing to adjust for"),
         ({"group": "arm", "adjust": "agee"}, "no column 'agee'.*did you mean 'age'"),

@@ -77,9 +77,10 @@ def test_every_method_has_its_row_and_names_its_strategy() -> None:
     found = scenarios()
     assert found.estimates["estimand"].tolist() == ALL
     assert list(found.estimates) == ["indication", "instrument", *ESTIMATE_COLUMNS]
-    assert found.spec["strategies"] == STRATEGIES
+    ended = "while-on-treatment strategy (response as treatment ended, however early)"
+    assert found.spec["strategies"] == {name: told.format(ended) for name, told in STRATEGIES.items()}
     for row in found.estimates.itertuples():
-        assert row.method.endswith(STRATEGIES[row.estimand])
+        assert row.method.endswith(STRATEGIES[row.estimand].format(ended))
         assert "20 due: 19 with a baseline, 14 assessed, 10 of these completed" in row.note
     assert found.estimates["n_missing"].eq(6).all()
     assert found.estimates["unit"].eq("courses").all()

@@ -208,6 +208,42 @@ def test_p_values_are_adjusted_for_the_groups_of_a_visit() -> None:
         )
 
 
+@pytest.mark.parametrize("unknown", [None, "unknown", "not_asked"])
+def test_those_whose_group_is_not_recorded_are_in_no_model(unknown: str | None) -> None:
+    tables = {name: demo().table(name) for name in ("patients", "sessions", "outcomes")}
+    courses = demo().table("courses")
+    lost = courses["clinic_id"] == "K2"
+    made, less = (
+        Dataset(**tables, courses=rows, cutoff=demo().cutoff)
+        for rows in (
+            courses.assign(clinic_id=courses["clinic_id"].astype(object).mask(lost, unknown)),
+            courses.assign(clinic_id=courses["clinic_id"].mask(lost, "K2")),
+        )
+    )
+    options: dict[str, Any] = {"visits": [28, 84], "by": None, "group": "clinic_id", "reference": "K0"}
+    found = change_by_visit(made, **options)
+    own = found.estimates[found.estimates["clinic_id"] == (unknown or "not recorded")]
+    assert sorted(own["estimand"].unique()) == ["mean_change", "mean_value"]
+    # The observed means are those of the group under its name; the model is that of the others alone.
+    named = change_by_visit(less, **options).cell(clinic_id="K2", time=84, estimand="mean_change")
+    row = own[(own["time"] == 84) & (own["estimand"] == "mean_change")].iloc[0]
+    assert row["estimate"] == pytest.approx(named["estimate"])
+    outcomes = tables["outcomes"]
+    kept = outcomes[outcomes["course_id"].isin(courses.loc[~lost, "course_id"])]
+    alone = change_by_visit(
+        Dataset(**(tables | {"outcomes": kept}), courses=courses, cutoff=made.cutoff), **options
+    )
+    for time in (28, 84):
+        pair = [
+            each.cell(clinic_id="K1", time=time, estimand="ls_mean_difference")[
+                ["estimate", "std_error", "p_adjusted"]
+            ]
+            for each in (found, alone)
+        ]
+        assert pair[0].tolist() == pytest.approx(pair[1].tolist(), rel=1e-6)
+    assert any("counted, not compared" in rule for rule in found.spec["rules"])
+
+
 def test_explain_returns_the_rows_behind_each_number() -> None:
     found = change_by_visit(demo(), visits=[28, 84], group="arm", reference="A")
     for row in found.estimates.to_dict("records"):

@@ -197,7 +197,10 @@ def test_a_rule_of_ones_own_scores_an_unconfirmed_instrument() -> None:
     found = response(clinic(), by=None, instrument=["wsrs", "fine_lines"], rule=rules)
     assert counts(found, instrument="wsrs") == [(0, 1)] * 4
     assert counts(found, instrument="fine_lines") == [(1, 1)] * 4  # by the vocabulary's rule
-    assert f"Wrinkle Severity Rating Scale: {rules['wsrs'].describe()}." in found.spec["rules"]
+    assert (
+        f"Wrinkle Severity Rating Scale: {rules['wsrs'].describe()} (given for this analysis)."
+        in found.spec["rules"]
+    )
 
 
 def test_a_rule_of_ones_own_replaces_the_vocabularys() -> None:

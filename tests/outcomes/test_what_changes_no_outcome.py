@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -242,12 +242,33 @@ def test_courses_without_a_number_to_adjust_for_are_told() -> None:
     assert found.cell(**cell)["denominator"] == sides[1]["in_denominator"].sum()
 
 
-def test_the_last_observation_serves_the_while_on_treatment_strategy() -> None:
+@pytest.mark.parametrize(
+    ("endpoint", "strategy", "other"),
+    [
+        ("last_observation", "while-on-treatment strategy (last response seen", "treatment-policy"),
+        ("end_of_course", "while-on-treatment strategy (response as treatment ended", "treatment-policy"),
+        (60, "treatment-policy strategy (response on the day", "while-on-treatment"),
+    ],
+)
+def test_the_time_of_reading_decides_the_strategy_for_giving_up(
+    endpoint: Any, strategy: str, other: str
+) -> None:
     clinic = dataset(rough())
-    found = ms.response(clinic, missing="observed", endpoint="last_observation")
-    assert "while-on-treatment strategy" in found.spec["strategies"]["response_observed"]
-    assert found.estimates["method"].str.contains("while-on-treatment").any()
-    assert not found.estimates["method"].str.contains("treatment-policy").any()
+    found = ms.response_scenarios(clinic, endpoint=endpoint, imputation=ms.Imputation(2), covariates=[])
+    for told in found.spec["strategies"].values():
+        assert strategy in told
+        assert other not in told
+    known = found.estimates.loc[found.estimates["method"] != "", "method"]
+    assert known.str.contains(strategy, regex=False).all()
+    composite = found.spec["strategies"]["response_nonresponder"]
+    assert (
+        "ICH E9(R1) composite strategy for not being assessed; of giving up: while" in composite
+        or endpoint == 60
+    )
+    for analysis in (ms.change_from_baseline, ms.response):
+        rules = " ".join(analysis(clinic, endpoint=endpoint).spec["rules"])
+        assert strategy in rules
+        assert other not in rules
 
 
 def test_no_change_where_higher_is_better_is_grade_0() -> None:

@@ -2,11 +2,12 @@
 #
 #   cd tests/reference && Rscript make_missing_outcomes.R
 #
-# R 4.2 with the packages mice 3.15 and numDeriv 2016.8 (Debian: r-cran-mice, r-cran-numderiv). Nothing is random: the data
-# are made of a congruential sequence. The R call that made a number stands at its place below.
+# R 4.2 with the packages mice 3.15, MCMCpack 1.6 and numDeriv 2016.8 (Debian: r-cran-mice, r-cran-mcmcpack, r-cran-numderiv). The
+# data are made of a congruential sequence; only imputations are random. The R call that made a number stands at its place below.
 
 suppressPackageStartupMessages({
   library(mice)
+  library(MCMCpack)
   library(numDeriv)
 })
 options(digits = 15, warn = 1)
@@ -124,20 +125,27 @@ save_csv(rows(lapply(pooled, function(each) data.frame(name = each$name, estimat
 
 # The share responding in 4,000 completed data sets of mice (logistic regression): their mean, and the variance between
 # them; random, so that the tests compare within a few standard errors of simulation.
-# mice.impute.logreg always adds pseudo-observations; this is the same without them (Rubin 1987, p. 169).
-mice.impute.maximum <- function(y, ry, x, wy = NULL, ...) {
-  if (is.null(wy)) wy <- !ry
-  x <- cbind(1, as.matrix(x))
-  fit <- summary(glm(y[ry] ~ 0 + x[ry, ], family = binomial))
-  beta <- fit$coefficients[, 1] + t(chol(fit$cov.unscaled)) %*% rnorm(ncol(x))
-  factor(as.integer(runif(sum(wy)) <= plogis(x[wy, ] %*% beta)), c(0, 1), levels(y))
-}
-save_csv(rows(lapply(c("clinic", "clustered"), function(name) {
-  d <- sets[[name]]
+# The coefficients are drawn from their posterior distribution under a flat prior (MCMCpack::MCMClogit). Beside it what
+# mice.impute.logreg makes of the same data, which draws normally about the estimate of data with pseudo-observations. In the
+# set "few" eight of the observed of "clinic" responded.
+few <- within(sets$clinic, {
+  set <- "few"
+  responded <- ifelse(observed == 1, as.integer(seq_along(observed) %in% which(observed == 1)[seq(5, 61, 8)]), NA)
+})
+save_csv(few, "few_responders.csv")
+save_csv(rows(lapply(list(clinic = sets$clinic, clustered = sets$clustered, few = few), function(d) {
   frame <- data.frame(responded = factor(d$responded), left = d$left, baseline = d$baseline, site = factor(d$site))
-  imputed <- mice(frame, m = 4000, method = c("maximum", "", "", ""), maxit = 1, seed = 1, printFlag = FALSE)
-  shares <- sapply(seq_len(4000), function(i) mean(complete(imputed, i)$responded == "1"))
-  data.frame(set = name, model = "logistic", mean = mean(shares), between = var(shares), imputations = 4000)
+  known <- subset(transform(frame, responded = as.integer(as.character(responded))), !is.na(responded))
+  known$baseline <- known$baseline - 20               # centred: the chain mixes better, the posterior is the same
+  drawn <- MCMClogit(responded ~ left + baseline + site, data = known, b0 = 0, B0 = 0, burnin = 20000, mcmc = 2000000, thin = 500,
+                     seed = 1)
+  x <- model.matrix(~ left + I(baseline - 20) + site, frame[is.na(frame$responded), -1])
+  set.seed(1)
+  shares <- apply(drawn, 1, function(beta) (sum(known$responded) + sum(runif(nrow(x)) <= plogis(x %*% beta))) / nrow(d))
+  imputed <- mice(frame, m = 4000, method = c("logreg", "", "", ""), maxit = 1, seed = 1, printFlag = FALSE)
+  of_mice <- sapply(seq_len(4000), function(i) mean(complete(imputed, i)$responded == "1"))
+  data.frame(set = d$set[1], model = "logistic", mean = mean(shares), between = var(shares), imputations = 4000,
+             mean_mice = mean(of_mice), between_mice = var(of_mice))
 })), "imputed_shares_logistic.csv")
 save_csv(rows(lapply(c("clinic", "clustered"), function(name) {
   d <- sets[[name]]

@@ -84,11 +84,13 @@ save_csv(rows(lapply(c(0.9, 0.95), function(level) {
     fit <- ratio(d)
     p <- fit$estimate
     edge <- p %in% c(0, 1)
-    deff <- if (edge) NA else max(1, fit$variance / (p * (1 - p) / sum(d$n)))
+    alone <- all(d$n == 1)              # nothing is clustered: Wilson's interval for independent observations
+    deff <- if (edge) NA else if (alone) 1 else max(1, fit$variance / (p * (1 - p) / sum(d$n)))
     n_eff <- if (edge) nrow(d) else sum(d$n) / deff
-    limits <- wilson(p, n_eff, qt(1 - (1 - level) / 2, fit$df))
+    limits <- if (alone) proportion_limits$wilson(sum(d$y), nrow(d), level)
+              else wilson(p, n_eff, qt(1 - (1 - level) / 2, fit$df))
     data.frame(set = d$set[1], conf_level = level, estimate = p, std_error = sqrt(p * (1 - p) / n_eff),
-               conf_low = limits[1], conf_high = limits[2], df = fit$df, numerator = sum(d$y), denominator = sum(d$n),
+               conf_low = limits[1], conf_high = limits[2], df = if (alone) NA else fit$df, numerator = sum(d$y), denominator = sum(d$n),
                icc = icc(d), design_effect = deff, effective_n = n_eff, ratio_variance = fit$variance)
   }))
 })), "clustered_proportion.csv")

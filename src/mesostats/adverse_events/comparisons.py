@@ -19,7 +19,6 @@ from mesostats.adverse_events.tallies import (
     unit_of,
 )
 from mesostats.engine import collect
-from mesostats.errors import did_you_mean
 from mesostats.estimators.arguments import check_choice
 from mesostats.estimators.clustered_comparisons import (
     clustered_rate_ratio,
@@ -32,7 +31,7 @@ from mesostats.estimators.rate_ratios import rate_difference, rate_ratio
 from mesostats.estimators.ratios import odds_ratio, risk_ratio
 from mesostats.estimators.stratified import stratified_risk_difference, stratified_risk_ratio
 from mesostats.estimators.stratified_odds import cochran_mantel_haenszel
-from mesostats.populations import NOT_RECORDED
+from mesostats.populations import UNKNOWN, check_reference, schedule_order, uncompared
 from mesostats.results import Multiplicity, Result, adjusted_p_values, contract, stack
 
 if TYPE_CHECKING:
@@ -62,7 +61,6 @@ _CLUSTERED: Final[dict[str, Estimator]] = {
 _RATES: Final[dict[str, Estimator]] = {"rate_ratio": rate_ratio, "rate_difference": rate_difference}
 _REPEATED: Final[dict[str, Estimator]] = {"rate_ratio": clustered_rate_ratio}
 _SHARES: Final = {("patient", "first"), ("course", "first"), ("session", "first")}
-_UNKNOWN: Final = (NOT_RECORDED, "not_asked", "unknown")
 _NO_EVENT: Final = "no event in either group: nothing to test"
 _REFERENCES: Final = (
     "Miettinen O, Nurminen M. Stat Med 1985;4:213-226. doi:10.1002/sim.4780040211",
@@ -99,7 +97,8 @@ def compare_adverse_events(
         The column that tells the groups apart: of patients, courses, sessions or products, as ``by`` of
         `adverse_event_rates`.
     reference
-        The group that all others are compared with; if not given the largest one whose value is known.
+        The group that all others are compared with; if not given the largest one whose value is known. Those whose group is not
+        recorded are counted, not compared.
     of, only, per, events, follow_up_days
         What is counted, as for `adverse_event_rates`.
     strata
@@ -174,7 +173,7 @@ def compare_adverse_events(
     comparisons = [
         _compare(_Pair(counts, strata_counts, other, reference, model), conf_level)
         for other in groups
-        if other != reference
+        if other != reference and other not in UNKNOWN
     ]
     columns = [group, *counting.kind_column]
     compared = contract(stack(comparisons), columns)
@@ -183,7 +182,7 @@ def compare_adverse_events(
     )
     rates = contract(tally_estimates(counts, conf_level=conf_level), columns)
     estimates = pd.concat([rates, compared], ignore_index=True).sort_values(
-        columns, kind="stable", ignore_index=True
+        columns, key=schedule_order(clinic), kind="stable", ignore_index=True
     )
     arguments: dict[str, Any] = {
         "group": group,
@@ -200,11 +199,9 @@ def _reference(counts: Tally, reference: str | None) -> str:
     grid = counts.grid.assign(size=counts.totals("lower").trials)
     sizes = grid.groupby(counts.counting.keys[0])["size"].max()
     if reference is None:
-        named = sizes[~sizes.index.isin(_UNKNOWN)]
-        return str((named if len(named) else sizes).idxmax()) if len(sizes) else ""
-    if reference not in sizes:
-        msg = f"no group of {counts.counting.by[0]} is '{reference}'{did_you_mean(reference, sizes.index)}"
-        raise ValueError(msg)
+        named = sizes[~sizes.index.isin(UNKNOWN)]
+        return str(named.idxmax()) if len(named) else ""
+    check_reference(reference, sizes.index, column=counts.counting.by[0])
     return reference
 
 
@@ -350,6 +347,7 @@ def _spec(clinic: Dataset, counting: Counting, arguments: dict[str, Any]) -> dic
         "family": family,
         "rules": [
             *spec["rules"],
+            uncompared(unit_of(counting)),
             f"p values adjusted ({arguments['multiplicity']}) within a family: {family}.",
         ],
         "references": list(_REFERENCES),

@@ -13,7 +13,7 @@ from mesostats.adverse_events.lots import LOT, SUBSTANCE
 from mesostats.estimators import ClusterTotals
 from mesostats.estimators.cluster_tests import permutation_test
 from mesostats.estimators.funnels import funnel, funnel_limits, pooled_design_effect
-from mesostats.populations import NOT_RECORDED
+from mesostats.populations import UNKNOWN
 
 if TYPE_CHECKING:
     from mesostats.adverse_events.lots import LotComparison
@@ -43,7 +43,7 @@ class Evidence:
 
 def funnel_evidence(counts: Tally) -> Evidence:
     """Hold each unit against the overall proportion of all units that have a name."""
-    grid = counts.grid[counts.grid["_group_0"].ne(NOT_RECORDED)]
+    grid = counts.grid[~counts.grid["_group_0"].isin(UNKNOWN)]
     totals = counts.totals()
     frames, funnels = [], {}
     for kind, rows in grid.groupby(KIND, sort=False):
@@ -151,5 +151,5 @@ def _for_all(frames: list[pd.DataFrame], grid: pd.DataFrame, name: str) -> pd.Da
     found = pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame(columns=[*numbers, *texts])])
     found = found.reindex(grid.index)
     said = found[texts].astype(object).fillna("")
-    said["why"] = said["why"].mask(grid[name].eq(NOT_RECORDED), "not recorded: not tested")
+    said["why"] = said["why"].mask(grid[name].isin(UNKNOWN), "not recorded: not tested")
     return found[numbers].astype(float).join(said)

@@ -10,7 +10,7 @@ import narwhals as nw
 from mesostats.adverse_events.counted import counting_of
 from mesostats.adverse_events.counts import exposed_units, hits
 from mesostats.engine import collect
-from mesostats.populations import NOT_RECORDED, PHASE, grouping, with_groups
+from mesostats.populations import PHASE, UNKNOWN, grouping, with_groups
 from mesostats.schemas import table_schema
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ _TABLES: Final = {
 }
 ALONE: Final = ("any", "serious", "related", "fatal")
 """Kinds of event that are one outcome."""
-_UNKNOWN: Final = (NOT_RECORDED, "not_asked")
 _MANY: Final = 20
 HIT, EXPOSED, WHY, LACKS, NUMBER, ASKED = "_hit", "_exposed", "_why", "_lacks", "_number", "_asked"
 """Columns of the reduction: outcome, exposure, why a unit is left out (of all, of the adjusted), how many alike, asked."""
@@ -119,7 +118,7 @@ def _why(question: Question) -> nw.Expr:
     return (
         nw.when(nw.col("known") == 0)
         .then(nw.lit(_UNASKED))
-        .when(nw.col(EXPOSED).is_in(_UNKNOWN))
+        .when(nw.col(EXPOSED).is_in(UNKNOWN))
         .then(nw.lit(f"{question.exposure} not asked or not recorded"))
         .otherwise(nw.lit(""))
     )

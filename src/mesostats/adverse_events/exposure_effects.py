@@ -27,7 +27,7 @@ from mesostats.engine import collect
 from mesostats.estimators.arguments import check_choice
 from mesostats.estimators.crude_risks import crude_risks
 from mesostats.estimators.models import AdjustmentMethod, standardized_risks
-from mesostats.populations import labels
+from mesostats.populations import PHASE, labels, schedule_order
 from mesostats.results import Result, contract, stack
 
 if TYPE_CHECKING:
@@ -156,12 +156,21 @@ def exposure_effect(
         conf_level=conf_level,
     )
     left_out = left_out_by_reason(units)
-    estimates = _estimates(crude, adjusted, left_out, question)
+    estimates = _in_order(_estimates(crude, adjusted, left_out, question), clinic, reference)
     arguments: dict[str, Any] = {"outcome": outcome, "exposure": exposure, "adjust": [*question.names]}
     arguments |= {"of": of, "per": per, "reference": reference, "method": method}
     arguments |= {"follow_up_days": follow_up_days, "conf_level": conf_level}
     spec = _spec(clinic, question, arguments, left_out)
     return Result(estimates, spec, lambda cell: _explain(units, question, cell))
+
+
+def _in_order(estimates: pd.DataFrame, clinic: Dataset, reference: str) -> pd.DataFrame:
+    """Put phases in the order of the schedule, the reference first; levels of other columns stay as they are."""
+    if PHASE not in estimates:
+        return estimates
+    places = {"other": estimates[PHASE].ne(reference), "place": schedule_order(clinic)(estimates[PHASE])}
+    order = pd.DataFrame(places).sort_values(["other", "place"], kind="stable").index
+    return estimates.loc[order].reset_index(drop=True)
 
 
 def care_rule_effects(

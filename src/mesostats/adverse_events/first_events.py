@@ -22,6 +22,7 @@ from mesostats.adverse_events.histories import (
 from mesostats.estimators import kaplan_meier, logrank, quantile
 from mesostats.estimators.competing import aalen_johansen
 from mesostats.estimators.gray import gray
+from mesostats.populations import UNKNOWN, uncompared, without_unknown_groups
 from mesostats.results import ALL_GROUPS, Result, contract, stack
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def cumulative_incidence(
     Result
         ``time`` in days, day 1 the first attended session. Estimands ``cumulative_incidence`` (of the event),
         ``cumulative_incidence_completed`` and ``cumulative_incidence_dropped_out`` (of ends of observation before any
-        event); with several groups ``gray_test``, whose row bears ``all groups``. Unit: patients. Where onsets are unknown
+        event); with several groups ``gray_test``, whose row bears ``all groups`` and which leaves out those whose group is not
+        recorded. Unit: patients. Where onsets are unknown
         also ``cumulative_incidence_lower`` and ``..._upper``.
 
     Raises
@@ -121,7 +123,7 @@ def cumulative_incidence(
     estimates = _estimates(cells, counting, rows, ("gray_test", test))
     title = "Patients with a side effect by days of treatment (cumulative incidence)"
     spec = history_spec(clinic, counting, "cumulative_incidence", title, {"conf_level": conf_level}) | {
-        "rules": [*RULES, _COUNTS, _BOUNDS, _GROUPS],
+        "rules": [*RULES, _COUNTS, _BOUNDS, _GROUPS, uncompared("patients")],
         "primary": "cumulative_incidence",
         "references": [
             "Aalen OO, Johansen S. Scand J Stat 1978;5:141-150.",
@@ -152,8 +154,8 @@ def time_to_first_event(
     -------
     Result
         ``time`` in days, day 1 the first attended session. Estimands ``event_free`` (the curve),
-        ``median_time_to_first_event`` and, with several groups, ``logrank_test``, whose row bears ``all groups``. Unit:
-        patients. Where onsets are unknown also ``event_free_lower`` and ``..._upper``.
+        ``median_time_to_first_event`` and, with several groups, ``logrank_test``, whose row bears ``all groups`` and which
+        leaves out those whose group is not recorded. Unit: patients. Where onsets are unknown also ``event_free_lower`` and ``..._upper``.
 
     Raises
     ------
@@ -199,7 +201,14 @@ def time_to_first_event(
     estimates = _estimates(histories(clinic, counting), counting, rows, ("logrank_test", test))
     title = "Days to the first side effect (Kaplan-Meier)"
     spec = history_spec(clinic, counting, "time_to_first_event", title, {"conf_level": conf_level}) | {
-        "rules": [*RULES, _COUNTS, _BOUNDS, _GROUPS, "Completion and dropout count as censoring."],
+        "rules": [
+            *RULES,
+            _COUNTS,
+            _BOUNDS,
+            _GROUPS,
+            uncompared("patients"),
+            "Completion and dropout count as censoring.",
+        ],
         "primary": "event_free",
         "references": [
             "Kaplan EL, Meier P. J Am Stat Assoc 1958;53:457-481. doi:10.1080/01621459.1958.10501452"
@@ -235,14 +244,17 @@ def _tests(
     kinds = dict.fromkeys(tuple(cell.names[column] for column in counting.kind_column) for cell in cells)
     for kind in kinds:
         own = [cell for cell in cells if tuple(cell.names[column] for column in counting.kind_column) == kind]
-        times = pd.concat([cell.table().assign(group=place) for place, cell in enumerate(own)])
+        known = [cell for cell in own if not {cell.names[column] for column in counting.by} & {*UNKNOWN}]
+        tables = [cell.table().assign(group=place) for place, cell in enumerate(known)]
+        times = pd.concat(tables or [own[0].table().iloc[:0].assign(group=0)])
+        everybody = sum(cell.not_asked + cell.undated + cell.table()["persons"].sum() for cell in own)
         names = dict.fromkeys(counting.by, ALL_GROUPS) | dict(zip(counting.kind_column, kind, strict=True))
         found = test(times).assign(
             **names,
             estimand=estimand,
             numerator=times.loc[times["end"] == EVENT, "persons"].sum(),
             denominator=times["persons"].sum(),
-            n_missing=sum(cell.not_asked + cell.undated for cell in own),
+            n_missing=everybody - times["persons"].sum(),
         )
         frames.append(found)
     return frames
@@ -293,6 +305,8 @@ def _explain(clinic: Dataset, counting: Counting, cell: Mapping[str, Any]) -> pd
         scenario = "lower" if low else "upper"
     ends = {name: end for end, name in _INCIDENCES.items()}
     rows = patient_rows(clinic, counting, cell, scenario)
+    if estimand.endswith("_test"):
+        rows = without_unknown_groups(rows, counting.by)
     analysed, day = rows["excluded"] == "", cell.get("time")
     named = day is not None and not pd.isna(day)
     at_risk = analysed & (rows["time"] >= day) if named else analysed

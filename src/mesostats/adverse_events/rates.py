@@ -8,6 +8,7 @@ from mesostats.adverse_events.counted import Counting, Events, Per, counting_of
 from mesostats.adverse_events.tallies import ESTIMANDS, count_spec, question_of, tally, tally_estimates
 from mesostats.estimators.arguments import check_choice
 from mesostats.estimators.proportions import ProportionMethod
+from mesostats.populations import schedule_order
 from mesostats.results import Result, contract, stack
 
 if TYPE_CHECKING:
@@ -111,7 +112,9 @@ def adverse_event_rates(
         for scenario in counts.scenarios
     ]
     columns = [*counting.by, *counting.kind_column]
-    estimates = contract(stack(frames), columns).sort_values([*columns, "estimand"], ignore_index=True)
+    estimates = contract(stack(frames), columns).sort_values(
+        [*columns, "estimand"], key=schedule_order(clinic), ignore_index=True
+    )
     arguments: dict[str, Any] = {
         "by": list(counting.by),
         "of": of,

@@ -20,6 +20,7 @@ from mesostats.adverse_events.histories import (
 )
 from mesostats.engine import collect
 from mesostats.estimators.recurrent import RecurrentTotals, compare_mean_functions, mean_cumulative_curve
+from mesostats.populations import UNKNOWN, known_groups, uncompared, without_unknown_groups
 from mesostats.results import ALL_GROUPS, Result, contract, stack
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _OWN_RULES: Final = (
     "The denominator counts those at risk just before the day, the numerator the events on it.",
     "Events of unknown onset cannot be placed in time and are not counted; the note says how many there are.",
     "The test takes groups as independent: a patient of several groups counts in each.",
+    uncompared("patients"),
 )
 
 
@@ -68,7 +70,7 @@ def mean_cumulative_events(
     -------
     Result
         ``time`` in days, day 1 the first attended session. Estimand ``mean_cumulative_events`` and, with several groups,
-        ``mean_function_test``, whose row bears ``all groups``. Unit: patients.
+        ``mean_function_test``, whose row bears ``all groups`` and which leaves out those whose group is not recorded. Unit: patients.
 
     Raises
     ------
@@ -225,9 +227,10 @@ def _tests(
     days: nw.LazyFrame[Any], followed: pd.DataFrame, names: list[str], counting: Counting
 ) -> list[pd.DataFrame]:
     """Compare the groups' mean functions, one row a kind of event."""
-    keys = [*counting.keys]
+    keys, everybody = [*counting.keys], followed["persons"].sum()
+    followed = followed[known_groups(followed, keys)]
     groups = {group: place for place, group in enumerate(_groups(followed, counting))}
-    events = _placed_events(days, groups, counting)
+    events = _placed_events(days.filter(*(~nw.col(key).is_in(UNKNOWN) for key in keys)), groups, counting)
     known = followed[followed["known"] == 1]
     whole = known.assign(group=[groups[each] for each in known[keys].itertuples(index=False, name=None)])
     frames = []
@@ -239,7 +242,7 @@ def _tests(
             estimand="mean_function_test",
             numerator=own["events"].sum(),
             denominator=known["persons"].sum(),
-            n_missing=followed.loc[followed["known"] == 0, "persons"].sum(),
+            n_missing=everybody - known["persons"].sum(),
         )
         frames.append(found)
     return frames
@@ -290,4 +293,8 @@ def _explain(clinic: Dataset, counting: Counting, cell: Mapping[str, Any]) -> pd
     flagged = rows.drop(columns=["known", "events"]).rename(
         columns=dict(zip(counting.keys, counting.by, strict=True))
     )
-    return flagged.assign(events=number, in_denominator=at_risk, in_numerator=number > 0, excluded=why)
+    flagged = flagged.assign(events=number, excluded=pd.Series(why, dtype="str"))
+    if cell.get("estimand") == "mean_function_test":
+        flagged = without_unknown_groups(flagged, counting.by)
+    counted = flagged["excluded"] == ""
+    return flagged.assign(in_denominator=counted, in_numerator=counted & (number > 0))

@@ -26,7 +26,7 @@ from mesostats.estimators import kaplan_meier
 from mesostats.estimators.arguments import check_choice
 from mesostats.estimators.competing import aalen_johansen
 from mesostats.estimators.gray import gray
-from mesostats.populations import grouping
+from mesostats.populations import grouping, known_groups, uncompared, without_unknown_groups
 from mesostats.results import ALL_GROUPS, Result, adjusted_p_values, contract, stack
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def dropout_reasons(
         just before, numerator: given up for the reason at it). Beside it, as a warning, ``one_minus_kaplan_meier``, which takes the
         other reasons as censoring and is too high. With ``completion="competing"`` also
         ``cumulative_incidence_completed``, under ``all reasons``. With ``by``, ``gray_test`` of each reason, whose row
-        bears ``all groups``, adjusted over the reasons. Unit: courses; ``n_missing`` as for `retention`.
+        bears ``all groups``, adjusted over the reasons; courses whose group is not recorded are not in it. Unit: courses; ``n_missing`` as for `retention`.
 
     Raises
     ------
@@ -141,8 +141,9 @@ def dropout_reasons(
         names = dict(zip(columns, group, strict=True))
         frames.append(rows.assign(**names, n_missing=size - own["courses"].sum()))
     if columns and frames:
-        lost = sum(size for _, size in groups_of(courses, columns)) - counts["courses"].sum()
-        frames.append(_tests(counts, columns, reasons).assign(n_missing=lost))
+        compared = counts[known_groups(counts, columns)]
+        lost = sum(size for _, size in groups_of(courses, columns)) - compared["courses"].sum()
+        frames.append(_tests(compared, columns, reasons).assign(n_missing=lost))
     estimates = contract(stack(frames).assign(unit="courses"), [*columns, REASON])
     arguments: dict[str, Any] = {"by": list(columns), "time": time, "dropout_date": dropout_date}
     arguments |= {"follow_up": follow_up, "completion": completion, "conf_level": conf_level}
@@ -225,7 +226,13 @@ def _spec(clinic: Dataset, arguments: dict[str, Any], columns: Sequence[str]) ->
         spec
         | bands
         | {
-            "rules": [COMPLETED, *RULES[1:], REASON_RULE, completion, *([family] if columns else [])],
+            "rules": [
+                COMPLETED,
+                *RULES[1:],
+                REASON_RULE,
+                completion,
+                *([family, uncompared("courses")] if columns else []),
+            ],
             "primary": _INCIDENCE,
             "references": [
                 "Aalen OO, Johansen S. Scand J Stat 1978;5:141-150.",
@@ -239,7 +246,10 @@ def _spec(clinic: Dataset, arguments: dict[str, Any], columns: Sequence[str]) ->
 def _explain(courses: nw.LazyFrame[Any], columns: Sequence[str], cell: Mapping[str, Any]) -> pd.DataFrame:
     """Return one row a course: at risk, and given up for the cell's reason, at its time (at any time where none is given)."""
     more = ("time", "ended", REASON, "excluded")
-    rows = course_rows(courses, columns, cell, more=more, everybody=cell.get("estimand") == _TEST)
+    tested = cell.get("estimand") == _TEST
+    rows = course_rows(courses, columns, cell, more=more, everybody=tested)
+    if tested:
+        rows = without_unknown_groups(rows, columns)
     analysed, at, reason = rows["excluded"] == "", cell.get("time"), cell.get(REASON, ALL_REASONS)
     timed = at is not None and not pd.isna(at)
     at_risk = analysed & (rows["time"] >= at) if timed else analysed

@@ -46,6 +46,7 @@ RULES: Final = (
     "A session is due for a course that came to it, and for one that was given up before it; the first one is left out.",
     "With follow_up='settled', a session counts once its window and grace were over before the data cut, for whoever came or not.",
     "All covariates are as they were at the last session held: nothing needs the future.",
+    "A text that was not recorded is a level of its own, so that no session is lost: its ratio tells of the records, not of a group.",
     "A side effect counts up to the first day on which the next session could be due (without a protocol: 7 days after the last).",
     "A side effect that began after the next session was held, before that day, was not known either.",
     "Side effect so far: any of the course that had begun by the last session held.",

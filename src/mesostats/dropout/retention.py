@@ -32,7 +32,7 @@ from mesostats.dropout.times import (
 )
 from mesostats.engine import collect
 from mesostats.estimators import proportion
-from mesostats.populations import grouping
+from mesostats.populations import grouping, known_groups, uncompared, without_unknown_groups
 from mesostats.results import ALL_GROUPS, Result, contract, stack
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def retention(
         Estimands ``retention`` (one row a time; denominator: at risk just before, numerator: dropped out at it),
         ``median_retention`` (in sessions or days), ``restricted_mean`` (the mean number of sessions or days kept, of the
         first ``tau``, which stands under ``time``; numerator: dropped out by then) and, with ``by``, ``logrank_test``,
-        whose row bears ``all groups``. Unit: courses. ``n_missing``: courses of the group that are not in
-        the analysis: nothing of them is settled, or (with days) they never attended.
+        whose row bears ``all groups`` and which leaves out courses whose group is not recorded. Unit: courses. ``n_missing``:
+        courses that are not in the analysis: nothing of them is settled, or (with days) they never attended.
 
     Raises
     ------
@@ -153,8 +153,9 @@ def retention(
         lost = size - int(of_group(counts, columns, group)["courses"].sum())
         frames.append(stack(rows).assign(**dict(zip(columns, group, strict=True)), n_missing=lost))
     if columns and found:
-        test = logrank_row(counts, columns, layers, everybody=ALL_GROUPS)
-        frames.append(test.assign(n_missing=sum(size for _, size in found) - counts["courses"].sum()))
+        compared = counts[known_groups(counts, columns)]
+        test = logrank_row(compared, columns, layers, everybody=ALL_GROUPS)
+        frames.append(test.assign(n_missing=sum(size for _, size in found) - compared["courses"].sum()))
     estimates = contract(stack(frames).assign(unit="courses"), columns)
     arguments: dict[str, Any] = {
         "by": list(columns),
@@ -203,7 +204,8 @@ def _retention_spec(clinic: Dataset, arguments: dict[str, Any], columns: Sequenc
     )
     references = [_KAPLAN_MEIER, _MANTEL, _ROYSTON] if columns else [_KAPLAN_MEIER, _ROYSTON]
     bands = phase_bands(clinic) if arguments["time"] == "session" else {}
-    return spec | bands | {"rules": list(RULES), "primary": "retention", "references": references}
+    rules = [*RULES, *([uncompared("courses")] if columns else [])]
+    return spec | bands | {"rules": rules, "primary": "retention", "references": references}
 
 
 def dropout_by_session(
@@ -305,6 +307,8 @@ def _explain_retention(
     """Return one row a course: at risk, and dropped out, at the cell's time (at any time where none is given)."""
     tested, averaged = (cell.get("estimand") == name for name in ("logrank_test", "restricted_mean"))
     rows = course_rows(courses, columns, cell, more=("time", "event", "excluded"), everybody=tested)
+    if tested:
+        rows = without_unknown_groups(rows, columns)
     analysed = rows["excluded"] == ""
     at = cell.get("time", tau if averaged else None)
     lost = analysed & (rows["event"] == 1)

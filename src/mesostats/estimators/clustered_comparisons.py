@@ -228,7 +228,8 @@ class _Part:
 
 def _proportions(totals: ClusterTotals) -> _Part:
     found = clustered_proportion(totals)
-    estimate, effective_n, df = (found[name].to_numpy() for name in ("estimate", "effective_n", "df"))
+    estimate, effective_n = (found[name].to_numpy() for name in ("estimate", "effective_n"))
+    df = np.where(totals.alone, np.inf, found["df"])
 
     def limits(level: Floats) -> tuple[Floats, Floats]:
         return wilson_limits(estimate, effective_n, _quantile(level, df))

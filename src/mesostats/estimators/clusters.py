@@ -117,6 +117,12 @@ class ClusterTotals:
         return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     @property
+    def alone(self) -> npt.NDArray[np.bool_]:
+        """Whether every cluster has exactly one trial, so that nothing is clustered, shape (m,); False without clusters."""
+        each = (self.trials == self.clusters) & (self.trials_squared == self.clusters)
+        return np.asarray(each & (self.clusters > 0), dtype=np.bool_)
+
+    @property
     def ratio(self) -> npt.NDArray[np.float64]:
         """Successes per trial, shape (m,); NaN where there is no trial."""
         return self.successes / np.where(self.trials > 0, self.trials, np.nan)

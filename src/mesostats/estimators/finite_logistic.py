@@ -29,11 +29,16 @@ class FiniteFit:
         Shape (p, p); its inverse is the model's own covariance of the coefficients.
     augmented
         Whether pseudo-observations were needed.
+    design, outcome, weights
+        What was fitted, with the pseudo-observations: shapes (m, p), (m,) and (m,).
     """
 
     coefficients: Floats
     information: Floats
     augmented: bool
+    design: Floats
+    outcome: Floats
+    weights: Floats
 
 
 def fit_finite(design: Floats, outcome: Floats, *, among: Floats | None = None) -> FiniteFit | None:
@@ -77,19 +82,14 @@ def fit_finite(design: Floats, outcome: Floats, *, among: Floats | None = None) 
     (True, array([-3.096,  4.132]))
     """
     undetermined = not independent(design).all()
-    coefficients = None if undetermined else _maximum(design, outcome, np.ones(len(outcome)))
-    if coefficients is not None:
-        return FiniteFit(
-            coefficients, information(design, coefficients, np.ones(len(outcome))), augmented=False
-        )
+    alone = np.ones(len(outcome))
+    found = None if undetermined else _fitted(design, outcome, alone, augmented=False)
+    if found is not None:
+        return found
     share = float(outcome.mean()) if 0 < outcome.sum() < len(outcome) else 0.5
     added, sides, extra = _pseudo_observations(design if among is None else among, share)
     rows, outcomes = np.concatenate([design, added]), np.concatenate([outcome, sides])
-    weights = np.concatenate([np.ones(len(outcome)), extra])
-    coefficients = _maximum(rows, outcomes, weights)
-    if coefficients is None:
-        return None
-    return FiniteFit(coefficients, information(rows, coefficients, weights), augmented=True)
+    return _fitted(rows, outcomes, np.concatenate([alone, extra]), augmented=True)
 
 
 def information(design: Floats, coefficients: Floats, weights: Floats) -> Floats:
@@ -98,11 +98,14 @@ def information(design: Floats, coefficients: Floats, weights: Floats) -> Floats
     return np.asarray(design.T @ ((weights * chance * (1 - chance))[:, None] * design))
 
 
-def _maximum(design: Floats, outcome: Floats, weights: Floats) -> Floats | None:
+def _fitted(design: Floats, outcome: Floats, weights: Floats, *, augmented: bool) -> FiniteFit | None:
     if not 0 < weights @ outcome < weights.sum():
         return None
     found = fit_logistic(ClusteredRows(design, outcome, weights, np.array([0])))
-    return None if found is None else found.coefficients
+    if found is None:
+        return None
+    precision = information(design, found.coefficients, weights)
+    return FiniteFit(found.coefficients, precision, augmented, design, outcome, weights)
 
 
 def _pseudo_observations(design: Floats, share: float) -> tuple[Floats, Floats, Floats]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 _FEWEST: Final = 2
+_FEW: Final = 5  # a coefficient: Vittinghoff and McCulloch 2007
 _RUBIN: Final = (
     "Rubin's rules on the probability scale, Barnard-Rubin df; Wilson score interval at the effective sample size "
     "(Lott and Reiter), t quantile"
@@ -77,7 +78,8 @@ def imputed_proportion(
     Notes
     -----
     See `multiple_imputation.logistic_draws` and `linear_draws`. It is right where the outcome is missing at random given the covariates and the
-    model holds: a linear model supposes that measurements scatter normally and evenly about it, which grades and
+    model holds. With few of one outcome it says little, which the note tells (fewer than five a coefficient); it does not draw
+    the share towards one half, as normal draws of the coefficients do (see `logistic_posterior.coefficient_draws`). A linear model supposes that measurements scatter normally and evenly about it, which grades and
     scores with two humps do not.
 
     Proportions are combined as they are, since the logit of 0 and 1 is not finite, and a proportion of the clinic's size with a
@@ -91,6 +93,9 @@ def imputed_proportion(
 
     Lott A, Reiter JP (2020). Wilson confidence intervals for binomial proportions with multiple imputation for missing
     data. doi:10.1080/00031305.2018.1473796
+
+    Vittinghoff E, McCulloch CE (2007). Relaxing the rule of ten events per variable in logistic and Cox regression.
+    doi:10.1093/aje/kwk052
 
     Floden L, Bell ML (2019). Imputation strategies when a continuous outcome is to be dichotomized for responder analysis:
     a simulation study. doi:10.1186/s12874-019-0793-x
@@ -158,9 +163,21 @@ def _draws(
         drawn, augmented = logistic_draws(
             design.columns, data.outcome, data.observed, imputations=imputations, rng=rng
         )
-        return drawn, notes + [AUGMENTED] * augmented
+        return drawn, notes + _sparse(data, design.columns.shape[1] - 1) + [AUGMENTED] * augmented
     values = linear_draws(design.columns, data.outcome, data.observed, imputations=imputations, rng=rng)
     return np.where(np.isnan(values), np.nan, values >= at_least - _SLACK), notes
+
+
+def _sparse(data: Incomplete, coefficients: int) -> list[str]:
+    """Return a note where fewer than five of the rarer outcome stand behind each coefficient."""
+    responders = int(data.outcome[data.observed].sum())
+    others = int(data.observed.sum()) - responders
+    rarer, name = min((responders, "with"), (others, "without"))
+    if rarer >= _FEW * coefficients:
+        return []
+    return [
+        f"{rarer} {name} the outcome for {coefficients} coefficients of the imputation model: see the bounds"
+    ]
 
 
 def _combined(

@@ -27,13 +27,16 @@ _INFORMATION: Final = "observed-information"
 _CLUSTERED: Final = "patient-clustered sandwich"
 _OR_WIDER: Final = " or, where wider, bootstrap percentiles"
 _ROUGH: Final = 1e-5  # exact enough for a bootstrap sample
+LEAST_AT_RISK: Final = 0.1
+"""The share still followed below which a curve rests on too few (Pocock, Clayton and Altman 2002: 10 to 20 %)."""
+_FEW: Final = "rests on {:.0f} of {:.0f} still followed, fewer than 10 %: not to be read as a share of all"
 _NOBODY_LEFT: Final = "nobody left: standard error and interval are not defined"
 _MASS: Final = 1e-7  # less is no mass: it is still on its way to 0
 _CONDITION: Final = 1e12
 _TIE: Final = 1e-8  # two probabilities nearer than this are the same
 _COLUMNS: Final = (
-    *("begins", "time", "mass", "estimate", "std_error", "conf_low", "conf_high", "conf_level", "df"),
-    *("method", "note"),
+    *("begins", "time", "mass", "at_risk", "estimate", "std_error", "conf_low", "conf_high", "conf_level"),
+    *("df", "method", "note"),
 )
 
 
@@ -71,10 +74,10 @@ def turnbull(
     Returns
     -------
     pandas.DataFrame
-        One row an interval to which the estimate gives probability: ``begins, time`` (its ends), ``mass``,
-        ``estimate`` (the probability to be free of the event after ``time``), ``std_error, conf_low, conf_high, conf_level,
-        df, method, note``. Within an interval the curve is not determined. No row for what lies beyond all visits, hence none
-        at all if nobody has the event or there is nobody.
+        One row an interval to which the estimate gives probability: ``begins, time`` (its ends), ``mass``, ``at_risk`` (persons
+        not seen with the event before ``time``, and seen at it or later), ``estimate`` (the probability to be free of the
+        event after ``time``), ``std_error, conf_low, conf_high, conf_level, df, method, note``. Within an interval the curve is
+        not determined. No row for what lies beyond all visits, hence none at all if nobody has the event or there is nobody.
 
     Raises
     ------
@@ -96,8 +99,16 @@ def turnbull(
     as either. R's ``survival::survfit`` of a ``Surv(type = "interval2")`` has the same
     estimate; its standard error takes the shared-out events for observed ones, and is too small.
 
+    Where the last persons followed are seen with the event, all that is left of the probability goes to their interval, and the curve
+    ends at 0 however few they are: as a Kaplan-Meier curve does. Where nobody followed to the end has it, what is left lies beyond the
+    last visit, and is in no row. The note says where fewer than a tenth were still followed (`LEAST_AT_RISK`): there the
+    curve is better not shown.
+
     References
     ----------
+    Pocock SJ, Clayton TC, Altman DG (2002). Survival plots of time-to-event outcomes in clinical trials: good practice and
+    pitfalls. doi:10.1016/S0140-6736(02)08594-X
+
     Turnbull BW (1976). The empirical distribution function with arbitrarily grouped, censored and truncated data.
     doi:10.1111/j.2517-6161.1976.tb01597.x
 
@@ -139,6 +150,7 @@ def turnbull(
             "begins": found.begins[kept],
             "time": ends,
             "mass": mass,
+            "at_risk": seen.followed_until(ends),
             "estimate": survival,
             "std_error": error,
             "conf_low": low,
@@ -148,7 +160,7 @@ def turnbull(
             "method": _METHOD.format(
                 _CLUSTERED if seen.grouped else _INFORMATION, _OR_WIDER if samples else ""
             ),
-            "note": _notes(survival, error, gap, df),
+            "note": _notes(survival, error, gap, df, _few(seen, ends)),
         }
     )
     return frame[np.isfinite(ends)].reset_index(drop=True)
@@ -203,6 +215,7 @@ def turnbull_quantile(curve: pd.DataFrame, q: float = 0.5) -> pd.DataFrame:
     words = [f"between {row.begins:g} and {row.time:g}" for row in at.itertuples()] or ["not reached"]
     limits = {"lower": low, "upper": high}
     words += [f"{side} limit not reached" for side, limit in limits.items() if len(at) and np.isnan(limit)]
+    words += [part for note in at["note"] for part in note.split("; ") if part.startswith(_FEW.split("{")[0])]
     found = {
         "q": q,
         "estimate": (at["begins"].sum() + at["time"].sum()) / 2 if len(at) else np.nan,
@@ -231,12 +244,19 @@ def _bootstrap(seen: _Seen, times: Floats, samples: int, seed: int) -> Floats:
     return drawn
 
 
-def _notes(survival: Floats, error: Floats, gap: float, df: float) -> list[str]:
-    """Say why there is no interval; and of all rows where the maximum was not reached."""
+def _few(seen: _Seen, ends: Floats) -> list[str]:
+    """Say on how many an interval rests, where they are too few."""
+    everybody = seen.persons.sum()
+    left = seen.followed_until(ends)
+    return [_FEW.format(each, everybody) if each < LEAST_AT_RISK * everybody else "" for each in left]
+
+
+def _notes(survival: Floats, error: Floats, gap: float, df: float, few: list[str]) -> list[str]:
+    """Say why there is no interval, and where it rests on few; and of all rows where the maximum was not reached."""
     late = "" if gap <= GAP else f"stopped up to {gap:.1g} a person below the maximum of the log-likelihood"
     unseen = "one cluster: variance unseen" if df < 1 else "the masses cannot be told apart: variance unseen"
     texts = np.select([survival == 0, np.isnan(error)], [_NOBODY_LEFT, unseen], default="")
-    return ["; ".join(filter(None, (text, late))) for text in texts.tolist()]
+    return ["; ".join(filter(None, (*pair, late))) for pair in zip(texts.tolist(), few, strict=True)]
 
 
 def _errors(covers: npt.NDArray[np.bool_], mass: Floats, seen: _Seen) -> tuple[Floats, float]:
@@ -280,6 +300,11 @@ class _Seen:
     persons: Floats
     cluster: Integers
     grouped: bool
+
+    def followed_until(self, times: Floats) -> Floats:
+        """Return how many persons were still followed at each time, the event not seen before it."""
+        last = np.where(np.isfinite(self.right), self.right, self.left)
+        return np.array([self.persons[last >= time].sum() for time in times])
 
 
 def _seen(

@@ -12,6 +12,7 @@ from scipy.special import expit
 from mesostats.estimators.arguments import check_conf_level
 from mesostats.estimators.covariates import independent
 from mesostats.estimators.finite_logistic import fit_finite
+from mesostats.estimators.logistic_posterior import coefficient_draws
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -166,14 +167,16 @@ def logistic_draws(
 
     Notes
     -----
-    Coefficients are drawn from the normal distribution about their estimate with the model's covariance, as
-    Rubin (1987, p. 169); each missing outcome is then a draw with its probability. See `finite_logistic.fit_finite` on separation.
+    Columns that do not vary by themselves among the observed, as where nobody of a level was, are not used: the data say nothing of
+    them. Coefficients are drawn from their posterior distribution, see `logistic_posterior.coefficient_draws`; each missing outcome is
+    then a draw with its probability. See `finite_logistic.fit_finite` on separation. R's ``mice`` draws coefficients normally about
+    the estimate of data with pseudo-observations, half of which have the outcome: where few do, its share is pulled towards one half.
     """
-    fit = fit_finite(design[observed], outcome[observed], among=design)
+    columns = design[:, independent(design[observed])]
+    fit = fit_finite(columns[observed], outcome[observed], among=columns)
     if fit is None:
         return np.full((int(np.sum(~observed)), imputations), np.nan), True
-    coefficients = _scattered(fit.coefficients, fit.information, np.ones(imputations), rng)
-    chance = expit(design[~observed] @ coefficients)
+    chance = expit(columns[~observed] @ coefficient_draws(fit, imputations, rng))
     return (rng.random(chance.shape) < chance).astype(np.float64), fit.augmented
 
 

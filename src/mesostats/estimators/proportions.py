@@ -26,6 +26,7 @@ _METHOD_TEXTS: Final = {
     "jeffreys": "Jeffreys interval with the boundary rule",
     "agresti_coull": "Agresti-Coull interval",
 }
+_ALONE: Final = f"{_METHOD_TEXTS['wilson']}, one observation a cluster"
 _STATSMODELS_NAMES: Final = {
     "clopper_pearson": "beta",
     "jeffreys": "jeffreys",
@@ -159,7 +160,7 @@ def clustered_proportion(totals: ClusterTotals, *, conf_level: float = 0.95) -> 
     pandas.DataFrame
         One row a group: ``estimate, std_error, conf_low, conf_high, conf_level, df, numerator, denominator, method,
         note, icc, design_effect, effective_n``. ``icc`` is the intracluster correlation, NaN where every cluster has
-        one observation or all observations are alike. With one cluster the interval is NaN.
+        one observation or all observations are alike. With one cluster of several observations the interval is NaN.
 
     Raises
     ------
@@ -173,7 +174,9 @@ def clustered_proportion(totals: ClusterTotals, *, conf_level: float = 0.95) -> 
     interval is Wilson's for p at the effective sample size, with the quantile of Student's t on k - 1 degrees of freedom
     in place of the normal's; the standard error is sqrt(p(1 - p)/effective n). Where no observation or every
     observation is a success, the variance between clusters cannot be seen: then the effective sample size is the
-    number of clusters, as if the observations in a cluster were all alike, which is conservative.
+    number of clusters, as if the observations in a cluster were all alike, which is conservative. Where every cluster has one
+    observation nothing is clustered: the interval is Wilson's for independent observations, as of `proportion`, and has no degrees
+    of freedom; ``method`` says so.
 
     The intracluster correlation is the analysis-of-variance estimator (MSB - MSW)/(MSB + (n₀ - 1)·MSW), which may
     be negative.
@@ -201,11 +204,13 @@ def clustered_proportion(totals: ClusterTotals, *, conf_level: float = 0.95) -> 
     _check_successes(totals)
     estimate, trials, clusters = totals.ratio, totals.trials, totals.clusters
     binomial = estimate * (1 - estimate)
+    alone = totals.alone
     design_effect = np.maximum(totals.ratio_variance * trials / np.where(binomial > 0, binomial, np.nan), 1)
+    design_effect = np.where(alone & (binomial > 0), 1.0, design_effect)
     effective_n = np.where(binomial > 0, trials / design_effect, np.minimum(clusters, trials))
-    effective_n = np.where(clusters > 1, effective_n, np.nan)
-    df = np.where(clusters > 0, clusters - 1, np.nan)
-    quantile = stats.t.isf((1 - conf_level) / 2, np.where(df > 0, df, np.nan))
+    effective_n = np.where((clusters > 1) | alone, effective_n, np.nan)
+    df = np.where((clusters > 0) & ~alone, clusters - 1, np.nan)
+    quantile = stats.t.isf((1 - conf_level) / 2, np.where(alone, np.inf, np.where(df > 0, df, np.nan)))
     low, high = wilson_limits(estimate, effective_n, quantile)
     return pd.DataFrame(
         {
@@ -217,8 +222,10 @@ def clustered_proportion(totals: ClusterTotals, *, conf_level: float = 0.95) -> 
             "df": df,
             "numerator": totals.successes,
             "denominator": trials,
-            "method": "Wilson score interval at the effective sample size, t quantile",
-            "note": _cluster_notes(clusters, binomial),
+            "method": np.where(
+                alone, _ALONE, "Wilson score interval at the effective sample size, t quantile"
+            ),
+            "note": np.where(alone, "", _cluster_notes(clusters, binomial)),
             "icc": _intracluster_correlation(totals),
             "design_effect": design_effect,
             "effective_n": effective_n,

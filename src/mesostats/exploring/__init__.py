@@ -38,8 +38,8 @@ def explore(clinic: Dataset) -> Explorer:
     >>> panel = explore(ms.simulate(100, seed=1))
     >>> panel.controls.by.choose("sex")
     >>> panel.call
-    'ms.retention(clinic, by="sex")'
-    >>> panel.result.groups
-    ['sex']
+    'ms.response(clinic, by="sex")'
+    >>> panel.result.spec["analysis"]
+    'response'
     """
     return Explorer(clinic)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
@@ -14,19 +15,24 @@ from mesostats.populations import NOT_RECORDED, PHASE, labels
 from mesostats.schemas import TABLES, table_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mesostats.dataset import Dataset
+    from mesostats.entries import Instrument
     from mesostats.exploring.questions import Question
 
 FILTERS: Final = ("indication", "protocol", "arm", "clinic_id")
 """The columns of courses that the panel filters on, where the data have two values or more."""
 
 _MOST_GROUPS: Final = 12
-_COME_OUT: Final = frozenset({"status", "end_reason", "session_number", "pain_nrs", "downtime_days"})
-"""What a course or session came to: to group by it would be to look into the future."""
+_NO_GROUPS: Final = frozenset(
+    {"status", "end_reason", "session_number", "pain_nrs", "downtime_days", "concentration", "unit"}
+)
+"""What a course or session came to (to group by it would be to look into the future), and measures of an amount."""
 _KEYS: Final = frozenset(str(table_schema(name).key) for name in TABLES)
-_GROUPED: Final = ("courses", "patients", "sessions", "products")
+_PEOPLE: Final = ("courses", "patients")
+_GROUPED: Final = (*_PEOPLE, "sessions", "products")
+_MOST_GRADES: Final = 50
 
 
 def filter_options(clinic: Dataset) -> dict[str, dict[str, Any]]:
@@ -61,27 +67,95 @@ def _options(values: pd.Index[Any], names: Mapping[str, str]) -> dict[str, Any]:
     return options | ({NOT_RECORDED: None} if values.hasnans else {})
 
 
-class Groupings:
-    """The columns of a clinic that make groups of a size to look at.
+class Offers:
+    """What a clinic has to group by, to compare and to read: it is asked once, the clinic whole, whatever is filtered later.
 
     Parameters
     ----------
     clinic
-        The clinic, whole: its groups are the same whatever is filtered.
+        The clinic.
     """
 
     def __init__(self, clinic: Dataset) -> None:
+        self._clinic = clinic
         self._columns: dict[str, list[str]] = {
             name: _grouping_columns(clinic, name) for name in _GROUPED if name in clinic.names
         }
 
-    def options(self, question: Question) -> dict[str, str | None]:
+    @property
+    def endpoint(self) -> int | None:
+        """The day on which response is read, where the clinic's mapping declares one."""
+        return self._clinic.endpoint
+
+    def groups(self, question: Question) -> dict[str, str | None]:
         """Return what the reader chooses → the column, for the tables whose columns a question can group by."""
-        columns = [name for table in question.by_tables for name in self._columns.get(table, [])]
-        found = dict.fromkeys([*FILTERS, *columns])
-        shown = [column for column in found if column in columns]
-        phase = [PHASE] if question.phase else []
-        return {"no groups": None} | {readable_column(column): column for column in [*phase, *shown]}
+        phase = {readable_column(PHASE): PHASE} if question.phase else {}
+        return {"no groups": None} | phase | self.columns(question.by_tables)
+
+    def columns(self, tables: tuple[str, ...] = _PEOPLE) -> dict[str, str | None]:
+        """Return what the reader chooses → the column, for all columns of some tables that part them into groups."""
+        columns = [name for table in tables for name in self._columns.get(table, [])]
+        return {
+            readable_column(each): each for each in dict.fromkeys([*FILTERS, *columns]) if each in columns
+        }
+
+    def compared(self, tables: tuple[str, ...] = _PEOPLE) -> dict[str, str | None]:
+        """Return what the reader chooses → the column, for columns that tell groups apart: arms first."""
+        columns = self.columns(tables)
+        arms = {label: column for label, column in columns.items() if column == "arm"}
+        return arms | columns
+
+    def levels(self, column: str | None) -> dict[str, Any]:
+        """Return what the reader chooses → the value, for what was recorded in a column; empty without a column."""
+        return {} if column is None else self._levels(column)
+
+    @cached_property
+    def _levels(self) -> Callable[[str], dict[str, Any]]:
+        def levels(column: str) -> dict[str, Any]:
+            frame = self._clinic.lazy(self._clinic.table_of(column, among=_GROUPED))
+            values = collect(frame.select(column).drop_nulls().unique())[column]
+            return _options(pd.Index(values), labels(self._clinic, [column]).get(column, {}))
+
+        return cache(levels)
+
+    @cached_property
+    def instruments(self) -> dict[str, str]:
+        """What the reader chooses → the instrument, for all that the outcomes hold."""
+        if "outcomes" not in self._clinic.names:
+            return {}
+        found = set(collect(self._clinic.lazy("outcomes").select("instrument").unique())["instrument"])
+        known = self._clinic.vocabulary.instruments
+        return {known[code].label: code for code in known if code in found}
+
+    @cached_property
+    def graded(self) -> dict[str, str]:
+        """What the reader chooses → the instrument, for those that say which way is better and have few grades, the fewest first."""
+        known = self._clinic.vocabulary.instruments
+        there = [code for code in self.instruments.values() if known[code].direction is not None]
+        few = sorted(
+            (each for each in there if _grades(known[each]) <= _MOST_GRADES),
+            key=lambda each: _grades(known[each]),
+        )
+        return {known[code].label: code for code in few}
+
+    @cached_property
+    def protocols(self) -> dict[str, Any]:
+        """What the reader chooses → the protocol, for those of the courses that the vocabulary knows."""
+        found = self._levels("protocol") if "protocol" in self._clinic.columns("courses") else {}
+        return {label: code for label, code in found.items() if code in self._clinic.vocabulary.protocols}
+
+    @cached_property
+    def sessions(self) -> tuple[int, ...]:
+        """The numbers of the sessions after the first that the protocols plan."""
+        known = self._clinic.vocabulary.protocols
+        planned = [known[code].sessions for code in self.protocols.values()]
+        return tuple(range(2, max(planned, default=6) + 1))
+
+
+def _grades(instrument: Instrument) -> float:
+    if instrument.minimum is None or instrument.maximum is None:
+        return float("inf")
+    return instrument.maximum - instrument.minimum + 1
 
 
 def _grouping_columns(clinic: Dataset, table: str) -> list[str]:
@@ -91,7 +165,7 @@ def _grouping_columns(clinic: Dataset, table: str) -> list[str]:
     candidates = [
         column
         for column in clinic.columns(table)
-        if column not in _KEYS | _COME_OUT and (kinds[column] == nw.String or kinds[column].is_integer())
+        if column not in _KEYS | _NO_GROUPS and (kinds[column] == nw.String or kinds[column].is_integer())
     ]
     counts = collect(frame.select(nw.col(*candidates).n_unique())).iloc[0]
     return [column for column in candidates if 1 < counts[column] <= _MOST_GROUPS]

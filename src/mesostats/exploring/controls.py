@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 import ipywidgets as widgets
 
 from mesostats.exploring.calls import Asked
-from mesostats.exploring.choices import Groupings, filter_options, readable_column
-from mesostats.exploring.questions import QUESTIONS
+from mesostats.exploring.choices import Offers, filter_options, readable_column
+from mesostats.exploring.questions import NEEDED, QUESTIONS, TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from mesostats.dataset import Dataset
     from mesostats.exploring.questions import Question
+    from mesostats.exploring.settings import Setting
 
 _ALL: Final = "all"
 """The value of a filter that keeps every course; a column's own value is always in a tuple."""
@@ -31,10 +32,16 @@ class Choice:
         Stands above the list.
     options
         What the reader chooses → the value; the first is chosen.
+
+    Attributes
+    ----------
+    start
+        The value at which it started, before the reader chose.
     """
 
     def __init__(self, label: str, options: Mapping[str, Any]) -> None:
         self._options = dict(options)
+        self.start = next(iter(options.values()))
         self.widget = widgets.Dropdown(description=label, options=list(options))
         self.widget.layout = _above()
 
@@ -62,7 +69,8 @@ class Choice:
         """Change what can be chosen, and choose a value (the first where it is not there)."""
         self._options = dict(options)
         chosen = self._label(value) if value in self.values else next(iter(options))
-        self.widget.options = list(options)
+        if self.widget.options != tuple(options):
+            self.widget.options = tuple(options)
         self.widget.value = chosen
 
     def _label(self, value: Any) -> str:
@@ -81,16 +89,18 @@ class Controls:
     Parameters
     ----------
     clinic
-        The clinic: it says which questions, filters and groups there are.
+        The clinic: it says which filters, groups and values there are.
     changed
         Called without arguments whenever something else is chosen.
     """
 
     def __init__(self, clinic: Dataset, changed: Callable[[], None]) -> None:
-        self._changed, self._quiet = changed, False
-        self._groupings = Groupings(clinic)
-        there = [each for each in QUESTIONS if each.needs is None or each.needs in clinic.names]
-        self.question = Choice("Question", {each.title: each for each in there})
+        self._changed, self._quiet, self._offering = changed, False, False
+        self._offers = Offers(clinic)
+        first = next(each for each in QUESTIONS if each.needs is None or each.needs in clinic.names)
+        self.topic = Choice("About", {topic: topic for topic in TOPICS})
+        self.topic.choose(first.topic)
+        self.question = Choice("Question", _questions(first.topic))
         self.by, self.then_by = Choice("Group by", {"": None}), Choice("Then by", {"": None})
         self.settings: dict[str, Choice] = {}
         self.filters = {
@@ -101,9 +111,10 @@ class Controls:
         }
         self.first, self.last = _day("Started from"), _day("Started until")
         self._of_question = widgets.VBox()
+        self._groups = widgets.VBox([_heading("Groups"), self.by.widget, self.then_by.widget])
         self.box = self._arranged()
-        self._offer_groups(self.question.value, None)
-        self._offer_settings(self.question.value)
+        self._offer_groups()
+        self._offer_settings({}, {})
         self._watch()
 
     @property
@@ -113,21 +124,24 @@ class Controls:
         filters = {column: choice.value for column, choice in self.filters.items()}
         return Asked(
             self.question.value,
-            by=tuple(column for column in groups if column is not None),
-            settings=tuple((name, self.settings[name].value) for name in self._applicable()),
+            by=tuple(column for column in groups if column is not None and self.question.value.by_tables),
+            settings=tuple((name, choice.value) for name, choice in self.settings.items()),
             filters=tuple((column, value[0]) for column, value in filters.items() if value != _ALL),
             period=(self.first.value, self.last.value),
         )
 
+    def ask(self, question: Question) -> None:
+        """Ask a question, as the reader would who chooses its topic and then its text."""
+        before = self.question.value
+        with self.quietly():
+            self.topic.choose(question.topic)
+            self.question.choose(question)
+        if question is not before and not self._quiet:
+            self._changed()
+
     def _arranged(self) -> Any:
         parts = [
-            *(
-                self.question.widget,
-                self._of_question,
-                _heading("Groups"),
-                self.by.widget,
-                self.then_by.widget,
-            ),
+            *(self.topic.widget, self.question.widget, self._of_question, self._groups),
             _heading("Which courses"),
             *(choice.widget for choice in self.filters.values()),
             *(self.first, self.last),
@@ -135,6 +149,7 @@ class Controls:
         return widgets.VBox(parts)
 
     def _watch(self) -> None:
+        self.topic.widget.observe(self._turn_to_another_topic, names="value")
         self.question.widget.observe(self._ask_another, names="value")
         fixed = [self.by.widget, self.then_by.widget, self.first, self.last]
         for widget in [*fixed, *(choice.widget for choice in self.filters.values())]:
@@ -150,58 +165,81 @@ class Controls:
             self._quiet = before
 
     def _tell(self, change: Mapping[str, Any]) -> None:
-        if self._quiet:
-            return
-        if change["owner"] is self.by.widget:
+        if change["owner"] is self.by.widget and not self._quiet:
             self._offer_second_group()
-        self._hide_what_does_not_apply()
-        self._changed()
-
-    def _ask_another(self, _: Mapping[str, Any]) -> None:
-        """Offer what the new question can do; what was chosen stays where it can."""
-        self._offer_groups(self.question.value, self.by.value)
-        self._offer_settings(self.question.value)
         if not self._quiet:
             self._changed()
 
-    def _offer_groups(self, question: Question, chosen: str | None) -> None:
+    def _turn_to_another_topic(self, _: Mapping[str, Any]) -> None:
+        self.question.offer(_questions(self.topic.value), None)
+
+    def _ask_another(self, _: Mapping[str, Any]) -> None:
+        """Offer what the new question can do; what the reader chose stays where it can, defaults do not."""
+        chosen = {name: each.value for name, each in self.settings.items() if each.value != each.start}
+        self._offer_groups()
+        self._offer_settings(chosen, {})
+        if not self._quiet:
+            self._changed()
+
+    def _set(self, change: Mapping[str, Any]) -> None:
+        """Renew what depends on an argument that was set, such as the groups that a column has."""
+        if not self._offering:
+            self._offer_settings({name: each.value for name, each in self.settings.items()}, self.settings)
+            self._tell(change)
+
+    def _offer_groups(self) -> None:
+        question, chosen = self.question.value, self.by.value
+        self._groups.layout.display = None if question.by_tables else "none"
+        if not question.by_tables:
+            return
+        untouched = chosen == self.by.start
         with self.quietly():
-            self.by.offer(self._groupings.options(question), chosen or question.default("by"))
+            default = question.default("by")
+            self.by.offer(self._offers.groups(question), default)
+            self.by.start = self.by.value
+            if not untouched and chosen in self.by.values:
+                self.by.choose(chosen)
         self._offer_second_group()
 
     def _offer_second_group(self) -> None:
         """Offer the other columns for a second group, once there is a first."""
-        first, options = self.by.value, self._groupings.options(self.question.value)
+        first, options = self.by.value, self._offers.groups(self.question.value)
         others = {label: column for label, column in options.items() if column not in (first, None)}
         with self.quietly():
             self.then_by.offer({"no second group": None} | others, self.then_by.value)
         self.then_by.widget.layout.display = "none" if first is None else None
 
-    def _offer_settings(self, question: Question) -> None:
-        chosen = {name: choice.value for name, choice in self.settings.items()}
-        self.settings = {}
+    def _offer_settings(self, chosen: Mapping[str, Any], there: Mapping[str, Choice]) -> None:
+        """Offer the arguments that the question takes and the data have values for, in order: some depend on those before."""
+        question: Question = self.question.value
+        found: dict[str, Choice] = {}
+        self._offering = True
         for setting in question.all_settings():
-            choice = Choice(setting.label, setting.options)
-            kept = chosen.get(setting.argument)
-            choice.choose(kept if kept in choice.values else question.default(setting.argument))
-            choice.widget.observe(self._tell, names="value")
-            self.settings[setting.argument] = choice
-        self._hide_what_does_not_apply()
-        self._of_question.children = [choice.widget for choice in self.settings.values()]
+            name = setting.argument
+            options = setting.offered(self._offers, {each: choice.value for each, choice in found.items()})
+            if options:
+                found[name] = there.get(name) or self._choice(setting.label)
+                found[name].offer(options, _start(question, setting, options))
+                found[name].start = found[name].value
+                if name in chosen and chosen[name] in found[name].values:
+                    found[name].choose(chosen[name])
+        self._offering = False
+        self.settings = found
+        self._of_question.children = [choice.widget for choice in found.values()]
 
-    def _applicable(self) -> list[str]:
-        """Return the settings that say something beside the others."""
-        needs = {each.argument: each.only_with for each in self.question.value.all_settings()}
-        return [
-            name
-            for name in self.settings
-            if (need := needs[name]) is None or self.settings[need[0]].value == need[1]
-        ]
+    def _choice(self, label: str) -> Choice:
+        choice = Choice(label, {"": None})
+        choice.widget.observe(self._set, names="value")
+        return choice
 
-    def _hide_what_does_not_apply(self) -> None:
-        applicable = self._applicable()
-        for name, choice in self.settings.items():
-            choice.widget.layout.display = None if name in applicable else "none"
+
+def _questions(topic: str) -> dict[str, Question]:
+    return {each.text: each for each in QUESTIONS if each.topic == topic}
+
+
+def _start(question: Question, setting: Setting, options: Mapping[str, Any]) -> Any:
+    default = question.default(setting.argument)
+    return next(iter(options.values())) if setting.start or default is NEEDED else default
 
 
 def _above() -> Any:

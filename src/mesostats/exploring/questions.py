@@ -3,49 +3,56 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from inspect import signature
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, Final
 
-from mesostats.adverse_events.first_events import cumulative_incidence
+from mesostats.adverse_events.comparisons import compare_adverse_events
+from mesostats.adverse_events.durations import event_durations
+from mesostats.adverse_events.estimator_panel import adverse_event_estimators
+from mesostats.adverse_events.exposure_effects import care_rule_effects
+from mesostats.adverse_events.first_events import cumulative_incidence, time_to_first_event
 from mesostats.adverse_events.onsets import onset_after_session
+from mesostats.adverse_events.overview import adverse_event_overview
+from mesostats.adverse_events.profile import adverse_event_profile
 from mesostats.adverse_events.rates import adverse_event_rates
 from mesostats.adverse_events.repeated_events import mean_cumulative_events
+from mesostats.adverse_events.safety_signals import signals
 from mesostats.dropout.dispositions import disposition
 from mesostats.dropout.incidence import dropout_reasons
+from mesostats.dropout.model import dropout_model, predicted_retention
 from mesostats.dropout.patient_flows import patient_flow
 from mesostats.dropout.phase_hazards import hazard_by_phase
+from mesostats.dropout.repeat_courses import return_for_repeat
 from mesostats.dropout.retention import dropout_by_session, retention
+from mesostats.dropout.scenarios import dropout_sensitivity
+from mesostats.dropout.stopping import before_stopping
+from mesostats.exploring import settings as to
+from mesostats.outcomes.baselines import baseline_table
+from mesostats.outcomes.changes import change_from_baseline
+from mesostats.outcomes.comparisons import compare_response
+from mesostats.outcomes.doses import response_by_sessions
+from mesostats.outcomes.durability import durability
+from mesostats.outcomes.grades import compare_grades
+from mesostats.outcomes.measurement_error import change_beyond_error
+from mesostats.outcomes.missing_outcomes import response_scenarios
+from mesostats.outcomes.repeated_changes import change_by_visit
 from mesostats.outcomes.responders import response
+from mesostats.outcomes.response_times import time_to_response
+from mesostats.outcomes.subgroups import subgroup_response
+from mesostats.outcomes.tipping_points import tipping_point
 from mesostats.visits.adherence import adherence
 from mesostats.visits.gaps import session_gaps
+from mesostats.visits.histories import course_histories
 from mesostats.visits.received import sessions_received
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
+    from mesostats.exploring.settings import Setting
     from mesostats.results import Result
 
-
-@dataclass(frozen=True, eq=False)
-class Setting:
-    """An argument that the reader may set.
-
-    Parameters
-    ----------
-    argument
-        The name of the analysis's argument.
-    label
-        What the panel calls it.
-    options
-        What the reader chooses → the argument's value. The argument's default must be among them.
-    only_with
-        Another argument and its value, without which this one says nothing; the panel then hides it.
-    """
-
-    argument: str
-    label: str
-    options: Mapping[str, Any]
-    only_with: tuple[str, Any] | None = None
+NEEDED: Final = Parameter.empty
+"""The default of an argument that has none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +62,13 @@ class Question:
     Parameters
     ----------
     topic, text
-        Where it stands in the list, and how it is asked.
+        Where it stands in the lists, and how it is asked.
     analysis
         A public function: a data set in, a `Result` out.
     settings
         Which of its arguments may be set, besides ``by`` and ``conf_level``.
     by_tables
-        The tables whose columns it can group by.
+        The tables whose columns it can group by; none where it does not group.
     phase
         Whether it can group by the phase of the schedule.
     needs
@@ -76,122 +83,119 @@ class Question:
     phase: bool = False
     needs: str | None = None
 
-    @property
-    def title(self) -> str:
-        """The topic and the text."""
-        return f"{self.topic}: {self.text}"
-
     def default(self, argument: str) -> Any:
-        """Return the default of one of the analysis's arguments."""
+        """Return the default of one of the analysis's arguments; `NEEDED` where it has none."""
         return signature(self.analysis).parameters[argument].default
 
     def all_settings(self) -> tuple[Setting, ...]:
         """Return the settings, with the confidence level where the analysis has one."""
         has_level = "conf_level" in signature(self.analysis).parameters
-        return (*self.settings, _LEVEL) if has_level else self.settings
+        return (*self.settings, to.LEVEL) if has_level else self.settings
 
-
-_LEVEL: Final = Setting("conf_level", "Confidence level", {"95 %": 0.95, "90 %": 0.9, "99 %": 0.99})
-_TIME: Final = Setting(
-    "time", "Counted in", {"sessions of the schedule": "session", "days since the first session": "day"}
-)
-_DROPOUT_DATE: Final = Setting(
-    "dropout_date",
-    "Day of dropout",
-    {"last attended session": "last_attended", "first missed session": "first_missed"},
-    only_with=("time", "day"),
-)
-_FOLLOW_UP: Final = Setting(
-    "follow_up",
-    "Near the data cut",
-    {"settled sessions only": "settled", "all that was recorded (optimistic)": "all"},
-)
-_COMPLETION: Final = Setting(
-    "completion",
-    "A completed course",
-    {"is censored (as in retention)": "censored", "competes (stays in the denominator)": "competing"},
-)
-_ANCHOR: Final = Setting(
-    "anchor",
-    "Windows are counted from",
-    {"the session held before": "held", "the plan from the start date": "plan"},
-)
-_COURSES: Final = Setting(
-    "courses", "Courses counted", {"those that have ended": "ended", "those that go on too": "started"}
-)
-_METHOD: Final = Setting(
-    "method",
-    "Interval of a proportion",
-    {
-        "Wilson": "wilson",
-        "Clopper-Pearson (exact)": "clopper_pearson",
-        "Jeffreys": "jeffreys",
-        "Agresti-Coull": "agresti_coull",
-    },
-)
-_OF: Final = Setting(
-    "of",
-    "Side effects",
-    {
-        "any": "any",
-        "each term": "term",
-        "each class of terms": "class",
-        "by severity": "severity",
-        "serious ones": "serious",
-        "those judged related": "related",
-    },
-)
-_PER: Final = Setting(
-    "per",
-    "Counted per",
-    {"patient": "patient", "course": "course", "session": "session", "month at risk": "patient_month"},
-)
-_EVENTS: Final = Setting("events", "Each unit counts", {"once": "first", "every event": "all"})
-_ENDPOINT: Final = Setting(
-    "endpoint",
-    "Response is read",
-    {"at the end of the course": "end_of_course"}
-    | {f"on day {day} after the first session": day for day in (28, 56, 84, 168)},
-)
-_PRIMARY: Final = Setting(
-    "primary",
-    "Denominator to quote",
-    {
-        "treated": "treated",
-        "with a baseline": "with_baseline",
-        "evaluable": "evaluable",
-        "completers": "completers",
-    },
-)
 
 _VISITED: Final = ("courses", "patients", "sessions")
 _INJECTED: Final = (*_VISITED, "products")
-_EVENTS_TABLE: Final = "adverse_events"
+_READ: Final = (to.INSTRUMENT, to.ENDPOINT)
+_COMPARED: Final = (to.GROUP, to.REFERENCE)
+
+
+def _response(text: str, analysis: Callable[..., Result], *settings: Setting, **more: Any) -> Question:
+    return Question("Response", text, analysis, settings, needs="outcomes", **more)
+
+
+def _side_effects(text: str, analysis: Callable[..., Result], *settings: Setting, **more: Any) -> Question:
+    return Question("Side effects", text, analysis, settings, needs="adverse_events", **more)
+
+
+def _schedule(text: str, analysis: Callable[..., Result], *settings: Setting, **more: Any) -> Question:
+    return Question("Dropout and schedule", text, analysis, settings, **more)
+
+
+def _treated(text: str, analysis: Callable[..., Result], *settings: Setting, **more: Any) -> Question:
+    return Question("Who was treated", text, analysis, settings, **more)
+
 
 QUESTIONS: Final[tuple[Question, ...]] = (
-    Question("Dropout", "how many stay in treatment?", retention, (_TIME, _DROPOUT_DATE, _FOLLOW_UP)),
-    Question("Dropout", "before which session do they leave?", dropout_by_session, (_FOLLOW_UP,)),
-    Question("Dropout", "in which phase do they leave?", hazard_by_phase, (_FOLLOW_UP,)),
-    Question(
-        "Dropout", "why do they leave?", dropout_reasons, (_TIME, _DROPOUT_DATE, _FOLLOW_UP, _COMPLETION)
+    _response("Who responded?", response, *_READ, to.MISSING, to.PRIMARY, to.METHOD),
+    _response("Does it matter who was not assessed?", response_scenarios, *_READ, to.METHOD),
+    _response(
+        *("What would change the conclusion?", tipping_point, to.GROUP_OR_NONE),
+        *(to.REFERENCE, to.THRESHOLD, *_READ),
     ),
-    Question("Dropout", "how did the courses end?", disposition),
-    Question("Dropout", "how do they flow through the schedule?", patient_flow),
-    Question("Visits", "do they come on time?", adherence, (_ANCHOR,), _VISITED, phase=True),
-    Question("Visits", "how long are the gaps?", session_gaps, (), _VISITED, phase=True),
-    Question("Visits", "how many sessions did they get?", sessions_received, (_COURSES,)),
-    Question(
-        *("Side effects", "how often do they come?", adverse_event_rates, (_OF, _PER, _EVENTS, _METHOD)),
-        *(_INJECTED, True, _EVENTS_TABLE),
+    _response(
+        *("Do groups respond differently?", compare_response, to.SUBSTANCES, to.REFERENCE),
+        *(to.COMPARED_INSTRUMENT, to.ENDPOINT, to.DENOMINATOR, to.DIFFERENCE, to.FAMILY),
     ),
-    Question(
-        "Side effects", "when does the first one come?", cumulative_incidence, (_OF,), needs=_EVENTS_TABLE
+    _response(
+        *("Is it the same in subgroups?", subgroup_response, *_COMPARED, to.SUBGROUPS),
+        *(to.COMPARED_INSTRUMENT, to.ENDPOINT, to.DENOMINATOR, to.DIFFERENCE),
+        by_tables=(),
     ),
-    Question("Side effects", "how many by which day?", mean_cumulative_events, (_OF,), needs=_EVENTS_TABLE),
-    Question(
-        *("Side effects", "how long after a session?", onset_after_session, (_OF,)),
-        needs=_EVENTS_TABLE,
+    _response(
+        *("By how much did scores change?", change_from_baseline, to.GROUP_OR_NONE, to.REFERENCE),
+        *(*_READ, to.FAMILY),
     ),
-    Question("Response", "who responded?", response, (_ENDPOINT, _PRIMARY, _METHOD), needs="outcomes"),
+    _response(
+        *("How do scores go, visit by visit?", change_by_visit, to.VISIT_TIME, to.VISITS),
+        *(to.GROUP_OR_NONE, to.REFERENCE, to.INSTRUMENT, to.SMALL_SAMPLE),
+    ),
+    _response("Is it more than measurement error?", change_beyond_error, *_READ),
+    _response(
+        *("Do grades of improvement differ?", compare_grades, to.GRADED, *_COMPARED, to.SCALE, to.ENDPOINT),
+    ),
+    _response("How soon do they respond?", time_to_response, to.RESPONSE_TIME, to.INSTRUMENT),
+    _response("Does the response last?", durability, to.INSTRUMENT, to.WINDOW),
+    _response(
+        *("Does response go with sessions?", response_by_sessions, *_READ, to.LANDMARK, to.NAIVE),
+    ),
+    _side_effects("What came, in short?", adverse_event_overview, to.METHOD),
+    _side_effects(
+        *("How often do they come?", adverse_event_rates, to.OF, to.PER, to.EVENTS, to.METHOD),
+        by_tables=_INJECTED,
+        phase=True,
+    ),
+    _side_effects("How severe are they?", adverse_event_profile, to.METHOD),
+    _side_effects(
+        *("Do groups have different ones?", compare_adverse_events, to.EXPOSED, to.REFERENCE, to.OF),
+        *(to.PER, to.EVENTS, to.FAMILY),
+        by_tables=(),
+    ),
+    _side_effects("How many have had one, by day?", cumulative_incidence, to.OF),
+    _side_effects("How many are free of them, by day?", time_to_first_event, to.OF),
+    _side_effects("Do other estimators say the same?", adverse_event_estimators, to.BEFORE),
+    _side_effects("How many came a patient, by day?", mean_cumulative_events, to.OF),
+    _side_effects("How long after a session?", onset_after_session, to.OF),
+    _side_effects("How long do they last?", event_durations, to.OF),
+    _side_effects("Do the rules of care help?", care_rule_effects, by_tables=()),
+    _side_effects(
+        *("Does a practitioner or lot stand out?", signals, to.UNIT, to.WATCHED, to.WATCHED_PER),
+        to.AGAINST,
+        by_tables=(),
+    ),
+    _schedule("How many stay in treatment?", retention, to.TIME, to.DROPOUT_DATE, to.FOLLOW_UP),
+    _schedule("Before which session do they leave?", dropout_by_session, to.FOLLOW_UP),
+    _schedule("In which phase do they leave?", hazard_by_phase, to.FOLLOW_UP),
+    _schedule(
+        *("Why do they leave?", dropout_reasons, to.TIME, to.DROPOUT_DATE, to.FOLLOW_UP, to.COMPLETION),
+    ),
+    _schedule("What goes with leaving?", dropout_model, to.LINK, to.FOLLOW_UP, by_tables=()),
+    _schedule("Who is expected to stay?", predicted_retention, to.PROTOCOL, to.PROFILES, by_tables=()),
+    _schedule("Does the definition matter?", dropout_sensitivity, to.TIME, to.AT),
+    _schedule("What came before they left?", before_stopping, to.SINCE, to.BEFORE, to.FOLLOW_UP),
+    _schedule("How did the courses end?", disposition),
+    _schedule(
+        *("Do they come on time?", adherence, to.ANCHOR),
+        by_tables=_VISITED,
+        phase=True,
+    ),
+    _schedule("How long are the gaps?", session_gaps, by_tables=_VISITED, phase=True),
+    _schedule("How many sessions did they get?", sessions_received, to.COURSES),
+    _schedule("Who comes back for a repeat course?", return_for_repeat, to.WINDOW),
+    _treated("Who was treated? Are groups alike?", baseline_table, to.PEOPLE),
+    _treated("How do they flow through the schedule?", patient_flow),
+    _treated("What happened to single courses?", course_histories, to.DROPOUT_DATE_ALONE),
 )
-"""The questions in the order of the list. To add one, add an entry: the panel finds all it needs in it."""
+"""The questions in the order of the lists. To add one, add an entry: the panel finds all it needs in it."""
+
+TOPICS: Final = tuple(dict.fromkeys(each.topic for each in QUESTIONS))
+"""The named groups of questions."""

@@ -20,6 +20,8 @@ NAMES: Final = {
     "wald_test": "Wald test",
     "logrank_test": "Log-rank test",
     "mean_function_test": "Robust score test",
+    "ls_mean_change": "LS mean change",
+    "ls_mean_difference": "Difference of LS means",
     "response_observed": "Assessed courses only",
     "response_nonresponder": "Missing as non-response",
     "response_lowest": "All missing fail",

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mesostats.engine import collect
-from mesostats.errors import did_you_mean
-from mesostats.populations import NOT_RECORDED, grouping, with_groups
+from mesostats.populations import UNKNOWN, check_reference, grouping, with_groups
 from mesostats.schemas import table_schema
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from mesostats.dataset import Dataset
 
 _TABLES: Final = ("patients", "courses")
-_UNKNOWN: Final = (NOT_RECORDED, "not_asked", "unknown")
 
 
 def adjustment(
@@ -87,7 +85,7 @@ def _is_number(clinic: Dataset, column: str) -> bool:
 
 
 def reference_group(courses: nw.LazyFrame[Any], group: str, reference: str | None) -> str:
-    """Return the group that the others are compared with: the largest one whose value is known if none is named.
+    """Return the group that the others are compared with: the largest known one if none is named, nothing if none is known.
 
     Parameters
     ----------
@@ -101,16 +99,14 @@ def reference_group(courses: nw.LazyFrame[Any], group: str, reference: str | Non
     Raises
     ------
     ValueError
-        If no course is in the group that the caller named.
+        If no course is in the group that the caller named, or it is the one of those whose group is not known.
     """
     found = collect(courses.group_by(group).agg(courses=nw.len())).sort_values(group)
     sizes = found.set_index(group)["courses"]
     if reference is None:
-        known = sizes[~sizes.index.isin(_UNKNOWN)]
-        return str((known if len(known) else sizes).idxmax()) if len(sizes) else ""
-    if reference not in sizes.index:
-        msg = f"no group of {group} is '{reference}'{did_you_mean(reference, sizes.index)}"
-        raise ValueError(msg)
+        known = sizes[~sizes.index.isin(UNKNOWN)]
+        return str(known.idxmax()) if len(known) else ""
+    check_reference(reference, sizes.index, column=group)
     return reference
 
 

@@ -12,7 +12,7 @@ from mesostats.engine import collect
 from mesostats.estimators.arguments import check_choice
 from mesostats.estimators.balance import standardized_mean_difference, standardized_share_difference
 from mesostats.outcomes.baseline_units import Unit, Units, units_of, variables_of
-from mesostats.populations import grouping, labels
+from mesostats.populations import grouping, known_groups, labels
 from mesostats.results import ALL_GROUPS, ESTIMATE_COLUMNS, Result, contract, stack
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _UNITS: Final = {
 _RULES: Final = (
     "Numbers: mean, standard deviation and quartiles (linear interpolation) of those recorded. Categories: share of those recorded.",
     "Standardized difference: the largest between any two groups, in standard deviations; above 0.1 is often called imbalance.",
+    "A group that is not recorded has its columns, and is compared with no other.",
     "No p values: before treatment groups of a trial differ by chance alone, and others differ whatever a test says of their size.",
     "Baseline scores: the last assessment on or before the first attended session.",
 )
@@ -197,8 +198,9 @@ def _shares(frame: nw.LazyFrame[Any], people: Units, name: str, keys: list[str])
 
 
 def _differences(people: Units, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the largest standardized difference of each variable between any two groups."""
+    """Return the largest standardized difference of each variable between any two groups that are known."""
     columns = [*people.groups]
+    rows = rows[known_groups(rows, columns)]
     frames = []
     for name in people.values:
         own = rows[rows[_VARIABLE] == name]

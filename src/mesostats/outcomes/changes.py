@@ -16,7 +16,7 @@ from mesostats.estimators.arguments import check_conf_level
 from mesostats.outcomes.adjustments import adjustment, reference_group, with_covariates, without_reference
 from mesostats.outcomes.patient_means import patient_means
 from mesostats.outcomes.questions import directions, question, without_direction
-from mesostats.populations import POPULATIONS, labels
+from mesostats.populations import POPULATIONS, known_groups, labels, uncompared
 from mesostats.results import Multiplicity, Result, adjusted_p_values, contract, stack
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _MEANINGS: Final = {
     "mean_change": "the same courses as mean_baseline_evaluable",
 }
 _ADJUSTED: Final = {
-    "ls_mean_change": "the same courses, at the mean baseline of all groups",
+    "ls_mean_change": "the same courses, at the mean baseline of all groups compared",
     "ls_mean_difference": "those of the group; the reference's are in its own row",
 }
 _REFERENCES: Final = (
@@ -91,8 +91,8 @@ def change_from_baseline(
     Result
         By `by`, ``group`` and ``instrument``: estimands ``mean_baseline`` (courses with a baseline), ``mean_baseline_evaluable``,
         ``mean_value`` and ``mean_change`` (courses with baseline and endpoint). With `group` also ``ls_mean_change`` of each
-        group and ``ls_mean_difference`` of each but the reference. In the instrument's unit; ``denominator``: courses;
-        ``n_missing``: courses due that are not among them.
+        group and ``ls_mean_difference`` of each but the reference; courses whose group is not recorded have their means alone. In
+        the instrument's unit; ``denominator``: courses; ``n_missing``: courses due that are not among them.
 
     Raises
     ------
@@ -101,13 +101,14 @@ def change_from_baseline(
     VocabularyError
         If an instrument is not in the vocabulary.
     ValueError
-        If an argument is not as described, or `reference` is not one of the groups.
+        If an argument is not as described, or `reference` is not one of the known groups.
 
     Notes
     -----
     A change is the value less the baseline: where lower is better, an improvement is negative. Means have t intervals, clustered
     in patients. Least-squares means and differences are those of an analysis of covariance on the baseline; where a patient has
-    several courses, with a clustered covariance (CR2) and Satterthwaite's degrees of freedom. Only courses with an
+    several courses, with a clustered covariance (CR2) and Satterthwaite's degrees of freedom. Courses whose group is not recorded
+    are counted, not compared: they are in no model, and in no family of p values. Only courses with an
     endpoint are used: that is unbiased where who has one depends on group, baseline and `adjust` alone. Compare
     ``mean_baseline`` with ``mean_baseline_evaluable``, and see `change_by_visit`, which also uses earlier visits.
 
@@ -203,6 +204,7 @@ def _compared(
     cell = [*comparison.by, "instrument"]
     columns = [*cell, comparison.group, "patient_id", "baseline", "change", *comparison.covariates]
     rows = collect(scored.filter(nw.col("due") == 1).select(columns))
+    rows = rows[known_groups(rows, [comparison.group])]
     rows = rows.sort_values([*cell, comparison.group, "patient_id"], ignore_index=True)
     frames = []
     for names, courses in rows.groupby(cell, sort=True):
@@ -255,7 +257,7 @@ def _spec(clinic: Dataset, asked: Question, arguments: dict[str, Any]) -> dict[s
     adjusted = ", ".join(["baseline", *arguments["adjust"]])
     return {
         "analysis": "change_from_baseline",
-        "title": "Change from baseline" + (f" against {against}" if arguments["group"] else ""),
+        "title": "Change from baseline" + (f" against {against}" if against else ""),
         "arguments": arguments,
         "cutoff": clinic.cutoff.isoformat(),
         "population": {
@@ -267,7 +269,10 @@ def _spec(clinic: Dataset, asked: Question, arguments: dict[str, Any]) -> dict[s
             *asked.timing,
             *directions(asked.scorings),
             *(
-                [f"Groups compared at the same {adjusted} (analysis of covariance)."]
+                [
+                    f"Groups compared at the same {adjusted} (analysis of covariance).",
+                    uncompared("courses"),
+                ]
                 if arguments["group"]
                 else []
             ),

@@ -33,7 +33,7 @@ from mesostats.outcomes.pair_estimates import (
 from mesostats.outcomes.pair_explanations import PairExplanation
 from mesostats.outcomes.questions import question
 from mesostats.outcomes.response_counts import FLAGS, MEANINGS, not_due
-from mesostats.populations import POPULATIONS, grouping, labels
+from mesostats.populations import POPULATIONS, grouping, labels, uncompared
 from mesostats.results import Multiplicity, Result, adjusted_p_values, contract, stack
 from mesostats.schemas import table_schema
 
@@ -369,7 +369,7 @@ def _spec(
         *asked.rules,
         *([own_rule(found)] if "unscored" in found else []),
         f"Compared over: {MEANINGS[arguments['denominator']]}.",
-        "Courses whose group is not recorded are counted, not compared.",
+        uncompared("courses"),
         *_how(arguments),
         f"p values adjusted ({arguments['multiplicity']}) within a family: {_FAMILY}.",
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from mesostats.estimators import ClusterTotals
 from mesostats.outcomes.response_counts import FLAGS, share_estimates
+from mesostats.outcomes.strategies import COMPOSITE
 from mesostats.results import stack
 
 if TYPE_CHECKING:
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 Denominator = Literal["treated", "with_baseline", "evaluable", "completers"]
 
 STRATEGIES: Final = {
-    "treated": "missing as non-response (ICH E9(R1) composite strategy)",
-    "with_baseline": "missing as non-response (ICH E9(R1) composite strategy)",
+    "treated": f"missing as non-response ({COMPOSITE})",
+    "with_baseline": f"missing as non-response ({COMPOSITE})",
     "evaluable": "observed cases only",
     "completers": "completed and observed cases only",
 }
-"""What each denominator supposes of courses without an endpoint."""
+"""What each denominator supposes of courses without an endpoint; the strategy for giving up is that of the endpoint."""
 
 
 def cluster_totals(counts: pd.DataFrame, prefix: str) -> ClusterTotals:

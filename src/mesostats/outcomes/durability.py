@@ -17,6 +17,7 @@ from mesostats.estimators.paired import paired_difference
 from mesostats.estimators.proportions import clustered_proportion, proportion
 from mesostats.outcomes.questions import question
 from mesostats.outcomes.seen_responses import KEYS, each_group, in_order, rows_of
+from mesostats.outcomes.strategies import COMPOSITE
 from mesostats.populations import POPULATIONS, labels
 from mesostats.results import Result, contract, stack
 from mesostats.schedule import cutoff_day
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _STILL: Final = "still_responding"
 _OTHER_SHARES: Final = {
     "assessed_later": "responders at the end of the course that were assessed in the window",
-    "still_responding_lower": "missing as no longer responding (ICH E9(R1) composite strategy; the lower bound)",
+    "still_responding_lower": f"missing as no longer responding ({COMPOSITE}; the lower bound)",
     "still_responding_upper": "missing as still responding (the upper bound)",
 }
 _METHODS: Final = {_STILL: "observed cases only"} | _OTHER_SHARES

@@ -18,7 +18,7 @@ from mesostats.outcomes.denominators import cluster_totals
 from mesostats.outcomes.group_pairs import REFERENCE, TAKEN, GroupPairs, reference_pairs
 from mesostats.outcomes.questions import question
 from mesostats.outcomes.response_counts import MEANINGS, explained, not_due
-from mesostats.populations import POPULATIONS, cluster_sums, grouping, labels
+from mesostats.populations import POPULATIONS, cluster_sums, grouping, labels, uncompared
 from mesostats.results import Multiplicity, Result, adjusted_p_values, contract, stack
 from mesostats.vocabulary import ResponderRule
 
@@ -363,7 +363,7 @@ def _spec(clinic: Dataset, asked: Question, arguments: dict[str, Any]) -> dict[s
         "rules": [
             *asked.timing,
             "Above 1 (odds ratios) or 1/2 (win probability) the group does better than the reference.",
-            "Courses whose group is not recorded are counted, not compared.",
+            uncompared("courses"),
             f"p values adjusted ({arguments['multiplicity']}) within a family: {_FAMILY}.",
         ],
         "primary": "common_odds_ratio",

@@ -10,9 +10,8 @@ import pandas as pd
 
 from mesostats.attendance import attended_sessions
 from mesostats.engine import collect
-from mesostats.errors import did_you_mean
 from mesostats.outcomes.response_counts import response_counts
-from mesostats.populations import NOT_RECORDED, cluster_sums, group_values
+from mesostats.populations import UNKNOWN, check_reference, cluster_sums, group_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 WITHOUT: Final = "without "
 """What the group of the courses that did not receive a product begins with."""
-UNKNOWN: Final = (NOT_RECORDED, "not_asked", "unknown")
-"""Groups that are counted but not compared."""
 REFERENCE: Final = "reference"
 """The grouping column of a result that names the group compared with; empty where a group stands alone."""
 TAKEN: Final = frozenset({REFERENCE, "_pair", "_own", "_own_n", "_own_y", "_other_n", "_other_y", "_n"})
@@ -250,14 +247,12 @@ def reference_pairs(
     Raises
     ------
     ValueError
-        If the reference is not among the groups, or more than 20 groups are to be compared pairwise.
+        If the reference is not among the known groups, or more than 20 groups are to be compared pairwise.
     """
     sizes = collect(courses.group_by("instrument", group).agg(nw.len().alias("_n")))
     known = sizes[~sizes[group].isin(UNKNOWN)]
-    if reference is not None and reference not in set(sizes[group]):
-        names = sorted(set(sizes[group]))
-        msg = f"no group of {group} is '{reference}'{did_you_mean(reference, names)}"
-        raise ValueError(msg)
+    if reference is not None:
+        check_reference(reference, set(sizes[group]), column=group)
     rows = []
     for instrument, found in known.sort_values(["instrument", group]).groupby("instrument"):
         groups = found[group].tolist()

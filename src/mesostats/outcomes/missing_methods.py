@@ -15,6 +15,7 @@ from mesostats.estimators.observation_weights import weighted_proportion
 from mesostats.estimators.partial_identification import identification_interval
 from mesostats.outcomes.course_histories import MARGIN, MEANINGS, course_histories
 from mesostats.outcomes.response_counts import HIGHEST, explained, response_counts, share_estimates
+from mesostats.outcomes.strategies import COMPOSITE, COMPOSITE_MEANT, strategy_of
 from mesostats.results import contract, stack
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     import narwhals as nw
 
+    from mesostats.assessments import Endpoint
     from mesostats.dataset import Dataset
     from mesostats.estimators.proportions import ProportionMethod
     from mesostats.outcomes.questions import Question
@@ -38,27 +40,16 @@ ESTIMANDS: Final[dict[str, tuple[str, ...]]] = {
     "multiple_imputation": ("response_imputed",),
 }
 """The estimands of each method, in the order in which they are shown."""
-_POLICY: Final = (
-    "treatment-policy strategy (response at the endpoint, whether or not the course was given up)"
-)
-_WHILE_ON_TREATMENT: Final = (
-    "while-on-treatment strategy (last response seen until treatment ended, however early)"
-)
 STRATEGIES: Final = {
-    "response_observed": f"assessed courses only; ICH E9(R1) {_POLICY} if missing completely at random",
-    "response_nonresponder": "missing as non-response; ICH E9(R1) composite strategy",
-    "response_lowest": f"all missing fail; lowest possible value under the ICH E9(R1) {_POLICY}, nothing supposed",
-    "response_highest": f"all missing respond; highest possible value under the ICH E9(R1) {_POLICY}, nothing supposed",
-    "response_bounds": f"from all missing fail to all missing respond; ICH E9(R1) {_POLICY}, nothing supposed",
-    "response_ipw": f"ICH E9(R1) {_POLICY} if missing at random given the covariates",
-    "response_imputed": f"ICH E9(R1) {_POLICY} if missing at random given the covariates",
+    "response_observed": "assessed courses only; ICH E9(R1) {} if missing completely at random",
+    "response_nonresponder": f"missing as non-response; {COMPOSITE}; of giving up: {{}}",
+    "response_lowest": "all missing fail; lowest possible value under the ICH E9(R1) {}, nothing supposed",
+    "response_highest": "all missing respond; highest possible value under the ICH E9(R1) {}, nothing supposed",
+    "response_bounds": "from all missing fail to all missing respond; ICH E9(R1) {}, nothing supposed",
+    "response_ipw": "ICH E9(R1) {} if missing at random given the covariates",
+    "response_imputed": "ICH E9(R1) {} if missing at random given the covariates",
 }
-"""What each estimand supposes of the missing, with the strategy of ICH E9(R1) that it serves."""
-_POLICY_MEANT: Final = (
-    "Treatment-policy strategy: response at the endpoint, whether or not the course was given up before."
-)
-_WHILE_MEANT: Final = "While-on-treatment strategy: the last response seen until treatment ended, however early the course was given up."
-_MEANT: Final = ("Composite strategy: a course without an assessment at the endpoint has failed.",)
+"""What each estimand supposes of the missing, with a place for the strategy of ICH E9(R1) that the endpoint serves."""
 POPULATION: Final = "treated courses whose endpoint is due; missing: no assessment at the endpoint, or no usable baseline where the rule needs one"
 REFERENCES: Final = (
     "ICH E9(R1), 2019: addendum on estimands and sensitivity analysis in clinical trials.",
@@ -123,8 +114,8 @@ class Handling:
         How outcomes are imputed.
     method, conf_level
         The intervals.
-    carried
-        Whether the endpoint is the last observation, so that its time is that of giving up.
+    endpoint
+        When the outcome is read, which decides the strategy for courses given up.
     """
 
     methods: tuple[str, ...]
@@ -132,7 +123,7 @@ class Handling:
     imputation: Imputation
     method: ProportionMethod
     conf_level: float
-    carried: bool = False
+    endpoint: Endpoint
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -158,19 +149,18 @@ class Handling:
 
     def strategy(self, estimand: str) -> str:
         """Return what an estimand supposes of the missing, with the strategy that it serves."""
-        told = STRATEGIES[estimand]
-        return told.replace(_POLICY, _WHILE_ON_TREATMENT) if self.carried else told
+        return STRATEGIES[estimand].format(strategy_of(self.endpoint))
 
     @property
     def rules(self) -> list[str]:
         """What strategies mean and models use, in sentences."""
-        meant = [_WHILE_MEANT if self.carried else _POLICY_MEANT, *_MEANT]
+        meant = [COMPOSITE_MEANT]
         if not _MODELS & {*self.methods}:
             return meant
         named = "; ".join(f"{name}: {MEANINGS.get(name, 'as recorded')}" for name in self.covariates)
         known = (
             "by the last attended session, which may come after the last observation"
-            if self.carried
+            if self.endpoint.carried
             else "before the endpoint: by the last attended session; for an endpoint on a day, by the day on which its window opens"
         )
         return [

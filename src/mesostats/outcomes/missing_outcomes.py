@@ -96,8 +96,7 @@ def response_scenarios(
         taken=ESTIMATE_COLUMNS,
     )
     known = check_covariates(clinic, covariates, asked.columns)
-    chosen, carried = imputation or Imputation(), asked.endpoint.carried
-    handling = Handling(METHODS, known, chosen, method, conf_level, carried=carried)
+    handling = Handling(METHODS, known, imputation or Imputation(), method, conf_level, asked.endpoint)
     scored = asked.courses(clinic)
     spec = {
         "analysis": "response_scenarios",

@@ -9,6 +9,7 @@ import numpy as np
 
 from mesostats.assessments import END_OF_COURSE, LAST_OBSERVATION, TAKEN, Endpoint, rules, scored_courses
 from mesostats.engine import collect
+from mesostats.outcomes.strategies import strategy_of
 from mesostats.populations import grouping
 from mesostats.results import ESTIMATE_COLUMNS
 
@@ -70,13 +71,17 @@ class Question:
         """Baseline and endpoint in sentences."""
         return [
             "Baseline: last assessment on or before the first attended session.",
-            f"Endpoint: {self.endpoint.describe()}.",
+            f"Endpoint: {self.endpoint.describe()}; of courses given up, ICH E9(R1) {strategy_of(self.endpoint)}.",
         ]
 
     @property
     def rules(self) -> list[str]:
-        """Baseline, endpoint and responder rules in sentences."""
-        scored = [f"{each.instrument.label}: {each.rule.describe()}." for each in self.scorings if each.rule]
+        """Baseline, endpoint and responder rules in sentences, these with their sources."""
+        scored = [
+            f"{each.instrument.label}: {each.rule.describe()} ({each.source})."
+            for each in self.scorings
+            if each.rule
+        ]
         return [*self.timing, *scored]
 
     def courses(self, clinic: Dataset) -> nw.LazyFrame[Any]:

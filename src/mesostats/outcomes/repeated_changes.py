@@ -17,8 +17,9 @@ from mesostats.estimators.visit_means import visit_means
 from mesostats.outcomes.adjustments import adjustment, reference_group, with_covariates, without_reference
 from mesostats.outcomes.patient_means import patient_means
 from mesostats.outcomes.questions import directions, without_direction
+from mesostats.outcomes.strategies import HYPOTHETICAL
 from mesostats.outcomes.visit_assessments import OWN, visit_question, visit_values
-from mesostats.populations import POPULATIONS, labels
+from mesostats.populations import POPULATIONS, known_groups, labels, uncompared
 from mesostats.results import Multiplicity, Result, adjusted_p_values, contract, stack
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ def change_by_visit(  # noqa: PLR0913 - each is one choice of the analysis plan
     Result
         By `by`, ``group`` and ``instrument``, with ``time`` the visit: estimands ``mean_value`` (time 0: baseline),
         ``mean_change`` (both of the courses observed), ``ls_mean_change`` and, of each group but the reference,
-        ``ls_mean_difference`` (from the model). In the instrument's unit; ``denominator``: courses observed; ``n_missing``:
-        courses due at the visit that are not among them.
+        ``ls_mean_difference`` (from the model; not of courses whose group is not recorded). In the instrument's unit;
+        ``denominator``: courses observed; ``n_missing``: courses due at the visit that are not among them.
 
     Raises
     ------
@@ -112,16 +113,18 @@ def change_by_visit(  # noqa: PLR0913 - each is one choice of the analysis plan
     VocabularyError
         If an instrument is not in the vocabulary.
     ValueError
-        If an argument is not as described, or `reference` is not one of the groups.
+        If an argument is not as described, or `reference` is not one of the known groups.
 
     Notes
     -----
     The model: a mean for each group at each visit, a slope on the baseline at each visit, the columns of `adjust`; restricted
     maximum likelihood, degrees of freedom by `small_sample` (see `estimators.visit_means`). Courses without some visits stay in
-    with those that they have: that is unbiased where visits are missing at random, given the visits before (ICH E9(R1):
-    a hypothetical strategy for those who stopped treatment). A change is the value less the baseline. Where the covariance
+    with those that they have: that is unbiased where visits are missing at random, given the visits before. Of those who stopped
+    treatment the model predicts the visits that they do not have as if they had gone on: the hypothetical strategy of ICH E9(R1), as
+    far as assessments end with treatment; those after it, within the window of a day, count as they are. A change is the value less the baseline. Where the covariance
     cannot be estimated, as of two visits that no course had both, the model's estimates are NaN with a note; the observed
-    means remain. Several courses of a patient are taken as independent in the model; the note says how many there are.
+    means remain. Courses whose group is not recorded are counted, not compared: they have the observed means, but are in no model
+    of groups. Several courses of a patient are taken as independent in the model; the note says how many there are.
 
     References
     ----------
@@ -201,6 +204,7 @@ def _modelled(
     groups = [model.group] if model.group else []
     columns = [*cell, *groups, "course_id", "patient_id", "visit", "baseline", "change", *model.covariates]
     rows = collect(values.filter(nw.col("visit_due") == 1).select(columns))
+    rows = rows[known_groups(rows, groups)]
     rows = rows.sort_values([*cell, "course_id", "visit"], ignore_index=True)
     frames = []
     for names, courses in rows.groupby(cell, sort=True):
@@ -274,7 +278,7 @@ def _spec(clinic: Dataset, asked: VisitQuestion, arguments: dict[str, Any]) -> d
     adjusted = ", ".join(["baseline at each visit", *arguments["adjust"]])
     return {
         "analysis": "change_by_visit",
-        "title": "Change from baseline by visit" + (f" against {against}" if arguments["group"] else ""),
+        "title": "Change from baseline by visit" + (f" against {against}" if against else ""),
         "arguments": arguments,
         "cutoff": clinic.cutoff.isoformat(),
         "population": {"courses": POPULATIONS["treated"], **_MEANINGS},
@@ -283,6 +287,8 @@ def _spec(clinic: Dataset, asked: VisitQuestion, arguments: dict[str, Any]) -> d
             asked.visits.describe(),
             *directions(asked.scorings),
             f"Model: mixed model for repeated measures, {NAMES[arguments['covariance']]}, adjusted for {adjusted}.",
+            f"Visits missing after a course was given up are predicted from those before ({HYPOTHETICAL}).",
+            *([uncompared("courses")] if arguments["group"] else []),
         ],
         "primary": "ls_mean_difference" if arguments["group"] else "ls_mean_change",
         "family": "the groups compared at one visit of one instrument and cell",

@@ -124,7 +124,8 @@ def response(
     Where patients have several courses in a cell, the interval is clustered in patients.
 
     Every method of ``missing`` is over all treated courses whose endpoint is due. Which ICH E9(R1) strategy it serves, and what must be
-    true for it, stands in ``method`` and in ``spec["strategies"]``. Weights and imputations come from models within each
+    true for it, stands in ``method`` and in ``spec["strategies"]``: an endpoint on a day serves the treatment-policy strategy, the end of
+    the course, which of a course given up comes when it was given up, while on treatment (see `outcomes.strategies`). Weights and imputations come from models within each
     group and instrument (see `estimators.weighted_proportion`, `estimators.imputed_proportion`); they are wrong where courses
     stay away because of their response, which no data of those assessed can show: see `tipping_point`.
 
@@ -162,8 +163,7 @@ def response(
     if missing is not None:
         known = check_covariates(clinic, covariates, asked.columns)
         chosen = imputation or Imputation()
-        carried = asked.endpoint.carried
-        handling = Handling(methods_of(missing), known, chosen, method, conf_level, carried=carried)
+        handling = Handling(methods_of(missing), known, chosen, method, conf_level, asked.endpoint)
         return _handled(clinic, asked, handling)
     if covariates is not None or imputation is not None:
         msg = "covariates= and imputation= are of the models of missing outcomes: name a method with missing="

@@ -12,7 +12,7 @@ from mesostats.assessments import LAST_OBSERVATION
 from mesostats.estimators.arguments import check_choice, check_conf_level
 from mesostats.estimators.clustered_survival import clustered_kaplan_meier
 from mesostats.estimators.competing import aalen_johansen
-from mesostats.estimators.interval_censored import turnbull, turnbull_quantile
+from mesostats.estimators.interval_censored import LEAST_AT_RISK, turnbull, turnbull_quantile
 from mesostats.estimators.survival import kaplan_meier
 from mesostats.estimators.survival_summaries import quantile
 from mesostats.outcomes.questions import question
@@ -27,6 +27,7 @@ from mesostats.outcomes.seen_responses import (
     in_order,
     rows_of,
 )
+from mesostats.outcomes.strategies import HYPOTHETICAL
 from mesostats.populations import POPULATIONS, labels
 from mesostats.results import Result, contract, stack
 
@@ -53,8 +54,9 @@ _UNITS: Final = {"day": "days since the first attended session", "session": "att
 _RULES: Final = (
     "A first response came after the last assessment without it, and by the first one with it.",
     "Where few were assessed early, these few decide the curve there: one response seen on day 3 may draw those seen on day 30 to it. The interval shows it.",
-    "Courses without a response are censored at their last assessment, dropouts too.",
-    "responded_before_dropout and dropped_out_before_response: dropout without a response competes; courses never assessed count.",
+    f"Courses without a response are censored at their last assessment, dropouts too ({HYPOTHETICAL}).",
+    "Where fewer than a tenth of the courses were still followed, notes say so, and plots end (Pocock, Clayton and Altman 2002).",
+    "responded_before_dropout and dropped_out_before_response: dropout without a response competes; courses never assessed count (ICH E9(R1) while-on-treatment strategy).",
     "Denominators of responded and the medians: courses assessed; of the other curves, those at risk just before the time.",
 )
 
@@ -281,7 +283,9 @@ def _spec(clinic: Dataset, arguments: dict[str, Any], asked: Question) -> dict[s
         "population": {"courses": POPULATIONS["treated"]},
         "rules": [baseline, *_RULES, *scored],
         "primary": _RESPONDED,
+        "least_at_risk": LEAST_AT_RISK,
         "references": [
+            "Pocock SJ, Clayton TC, Altman DG. Lancet 2002;359:1686-1689. doi:10.1016/S0140-6736(02)08594-X",
             "Turnbull BW. J R Stat Soc B 1976;38:290-295. doi:10.1111/j.2517-6161.1976.tb01597.x",
             "Aalen OO, Johansen S. Scand J Stat 1978;5:141-150.",
         ],

@@ -18,7 +18,6 @@ from mesostats.outcomes.denominators import STRATEGIES, Denominator, cluster_tot
 from mesostats.outcomes.group_pairs import (
     REFERENCE,
     TAKEN,
-    UNKNOWN,
     GroupPairs,
     group_tallies,
     reference_pairs,
@@ -28,7 +27,7 @@ from mesostats.outcomes.pair_estimates import crude_measures, described
 from mesostats.outcomes.pair_explanations import without_courses
 from mesostats.outcomes.questions import question
 from mesostats.outcomes.response_counts import FLAGS, MEANINGS, explained, not_due
-from mesostats.populations import POPULATIONS, grouping, labels
+from mesostats.populations import POPULATIONS, UNKNOWN, grouping, labels, uncompared
 from mesostats.results import ALL_GROUPS, Multiplicity, Result, adjusted_p_values, contract, stack
 
 if TYPE_CHECKING:
@@ -325,6 +324,8 @@ def _spec(
             *asked.rules,
             *([own_rule(told)] if told else []),
             f"Compared over: {MEANINGS[arguments['denominator']]}.",
+            uncompared("courses"),
+            "A level that is not recorded has its rows; the interaction tests leave it out.",
             f"p values of interaction tests adjusted ({arguments['multiplicity']}) within a family: {_FAMILY}.",
             _WARNING,
         ],

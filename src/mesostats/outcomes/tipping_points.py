@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from mesostats.assessments import END_OF_COURSE
-from mesostats.errors import did_you_mean
 from mesostats.estimators.arguments import check_conf_level
 from mesostats.outcomes.missing_methods import POPULATION
 from mesostats.outcomes.questions import question
@@ -18,7 +17,7 @@ from mesostats.outcomes.tipping_grids import (
     comparison_grid,
     threshold_grid,
 )
-from mesostats.populations import NOT_RECORDED, labels
+from mesostats.populations import UNKNOWN, check_reference, labels, uncompared
 from mesostats.results import ESTIMATE_COLUMNS, Result, contract, stack
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def tipping_point(
     VocabularyError
         If an instrument is not in the vocabulary.
     ValueError
-        If an argument is not as described, or the reference is not one of the groups.
+        If an argument is not as described, or the reference is not one of the known groups.
 
     Notes
     -----
@@ -193,22 +192,25 @@ def _tallies(counts: pd.DataFrame, asked: Question, group: str | None) -> dict[K
 def _largest(tallies: Mapping[Key, Tally]) -> str:
     """Return the group with the most courses, of those whose group is known."""
     due: dict[str, int] = {}
-    for key, tally in tallies.items():
-        due[key[0]] = due.get(key[0], 0) + (tally.due if key[0] != NOT_RECORDED else -1)
+    for key, tally in _known(tallies).items():
+        due[key[0]] = due.get(key[0], 0) + tally.due
     return max(due, key=lambda group: due[group], default="")
 
 
 def _compared(tallies: Mapping[Key, Tally], group: str, reference: str, **chosen: Any) -> dict[Key, Grid]:
     """Compare every group with the reference of the same cell."""
-    known = list(dict.fromkeys(key[0] for key in tallies))
-    if tallies and reference not in known:
-        msg = f"no group of {group} is '{reference}'{did_you_mean(reference, known)}"
-        raise ValueError(msg)
+    if tallies and (reference or _known(tallies)):
+        check_reference(reference, {key[0] for key in tallies}, column=group)
     return {
         key: comparison_grid(tally, tallies.get((reference, *key[1:]), _nobody(reference, key)), **chosen)
-        for key, tally in tallies.items()
+        for key, tally in _known(tallies).items()
         if key[0] != reference
     }
+
+
+def _known(tallies: Mapping[Key, Tally]) -> dict[Key, Tally]:
+    """Return the cells of groups of which it is known who is in them."""
+    return {key: tally for key, tally in tallies.items() if key[0] not in UNKNOWN}
 
 
 def _nobody(reference: str, key: Key) -> Tally:
@@ -230,7 +232,7 @@ def _spec(
         "arguments": arguments,
         "cutoff": clinic.cutoff.isoformat(),
         "population": {"courses": POPULATION},
-        "rules": asked.rules,
+        "rules": [*asked.rules, *([uncompared("courses")] if arguments["group"] else [])],
         "tipping": [grid.sentence for grid in grids.values()],
         "conclusions": [grid.conclusion for grid in grids.values()],
         "as_assessed": [dict(zip(names, key, strict=True)) | grid.as_assessed for key, grid in grids.items()],

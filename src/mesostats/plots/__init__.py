@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from mesostats.layout import by_columns, comparison, is_curve, lay_out, shown
+from mesostats.plots.alt_texts import described
 from mesostats.plots.balance import balance_dots, balance_size
 from mesostats.plots.changes import change_size, change_strips, trajectories, trajectory_size
 from mesostats.plots.comparisons import (
@@ -19,6 +21,7 @@ from mesostats.plots.comparisons import (
     ratios,
 )
 from mesostats.plots.curves import curve_size, curves
+from mesostats.plots.described_figures import DescribedFigure
 from mesostats.plots.dispositions import disposition_bars, disposition_size
 from mesostats.plots.doses import dose_points, dose_size
 from mesostats.plots.durability import durability_size, lasting_shares
@@ -36,7 +39,7 @@ from mesostats.plots.grades import (
 )
 from mesostats.plots.hazard_ratios import ratio_forest, ratios_size
 from mesostats.plots.hazards import phase_hazard, phase_hazard_size, session_hazard, session_hazard_size
-from mesostats.plots.marks import finish, nothing
+from mesostats.plots.marks import NOTHING, finish, nothing
 from mesostats.plots.pairs import compared_forest, compared_size, subgroup_forest, subgroup_size
 from mesostats.plots.predictions import prediction_size, predictions
 from mesostats.plots.reasons import reason_curves, reasons_size, stacked_reasons
@@ -59,7 +62,7 @@ if TYPE_CHECKING:
 
     from mesostats.results import Result
 
-__all__ = ["plot"]
+__all__ = ["alt_text", "kinds", "plot"]
 
 _MOST_ROWS: Final = 30
 
@@ -153,7 +156,7 @@ def plot(result: Result, *, ax: Axes | None = None, kind: str | None = None, mos
         over sessions the phases of the schedule are shaded and named. Response is drawn with every denominator; groups and
         subgroups compared are a forest with their counts; a tipping point is a map of what would be concluded; change by
         visit has the numbers assessed beneath. Rates are per 100. Colours are safe for colour-blind eyes, and markers, line
-        styles and hatches tell the same.
+        styles and hatches tell the same. Their label is `alt_text`, what the picture shows in words.
 
     Raises
     ------
@@ -168,7 +171,6 @@ def plot(result: Result, *, ax: Axes | None = None, kind: str | None = None, mos
     Examples
     --------
     >>> import pandas as pd
-    >>> from matplotlib.figure import Figure
     >>> from mesostats.results import Result, contract
     >>> row = {"arm": ["A"], "estimand": ["response"], "estimate": [0.625], "numerator": [35], "denominator": [56]}
     >>> spec = {"analysis": "response", "title": "Who responded?", "cutoff": "2025-06-30"}
@@ -180,31 +182,80 @@ def plot(result: Result, *, ax: Axes | None = None, kind: str | None = None, mos
     if most is not None and most < 1:
         msg = f"most == {most}, must be 1 or more: it is how many rows are drawn"
         raise ValueError(msg)
-    if result.spec["analysis"] == "care_rule_effects":  # risks and ratios would not fit the differences' axis
-        primary = result.estimates["estimand"].eq(result.spec["primary"])
-        result = replace(result, estimates=result.estimates[primary].reset_index(drop=True))
-    picture = _chosen(result, kind)
+    result = _drawn(result)
+    kind, picture = _chosen(result, kind)
     rows = most or (picture.most if picture else _MOST_ROWS)
     if ax is None:
-        _, ax = plt.subplots(figsize=picture.size(result, rows) if picture else None, layout="constrained")
+        size = picture.size(result, rows) if picture else None
+        _, ax = plt.subplots(figsize=size, layout="constrained", FigureClass=DescribedFigure)
     if picture:
         picture.draw(ax, result, rows)
     else:
         nothing(ax)
     finish(ax, result.spec["title"])
+    empty = ax.get_gid() == NOTHING
+    ax.set_label(described(result, None if empty else kind, why=str(ax.get_label()) if empty else ""))
     return ax
 
 
-def _chosen(result: Result, kind: str | None) -> _Picture | None:
+def kinds(result: Result) -> tuple[str, ...]:
+    """Return the kinds of picture that a result can be drawn as, the best first; none without estimates."""
+    return () if shown(result).empty else tuple(_pictures(result))
+
+
+def alt_text(result: Result, *, kind: str | None = None) -> str:
+    """Say in words what the plot of a result shows, for readers who do not see it.
+
+    Parameters
+    ----------
+    result
+        What an analysis returned.
+    kind
+        Which picture, as of `plot`.
+
+    Returns
+    -------
+    str
+        The picture, its question and groups; its numbers, of many the highest and the lowest; which way is better.
+
+    Raises
+    ------
+    ValueError
+        If the result cannot be drawn as that `kind`.
+
+    Notes
+    -----
+    `plot` labels the axes with it (``axes.get_label()``), and notebooks and `mesostats.save_plot` keep it beside the picture.
+
+    Examples
+    --------
+    >>> import mesostats as ms
+    >>> found = ms.response(ms.simulate(300, seed=1), by="indication", instrument="masi")
+    >>> print(alt_text(found).partition(". ")[0])
+    Dots with intervals
+    """
+    return str(plot(result, ax=Figure().subplots(), kind=kind).get_label())
+
+
+def _drawn(result: Result) -> Result:
+    """Return what of a result is drawn: of care rules the differences, since risks and ratios would not fit their axis."""
+    if result.spec["analysis"] != "care_rule_effects":
+        return result
+    primary = result.estimates["estimand"].eq(result.spec["primary"])
+    return replace(result, estimates=result.estimates[primary].reset_index(drop=True))
+
+
+def _chosen(result: Result, kind: str | None) -> tuple[str | None, _Picture | None]:
     """Return the picture that was asked for, or the first that suits; none of a result without estimates."""
     if shown(result).empty:
-        return None
+        return None, None
     known = _pictures(result)
     if kind is not None and kind not in known:
         names = ", ".join(f"'{name}'" for name in known)
         msg = f"this result of {result.spec['analysis']} cannot be drawn as '{kind}'; it can be drawn as {names}"
         raise ValueError(msg)
-    return known[kind] if kind is not None else next(iter(known.values()))
+    name = kind if kind is not None else next(iter(known))
+    return name, known[name]
 
 
 def _pictures(result: Result) -> dict[str, _Picture]:

@@ -29,7 +29,12 @@ def balance_dots(ax: Axes, result: Result, most: int) -> None:
     rows = _rows(result)
     shown = rows.head(most)
     if shown["estimate"].notna().sum() == 0:
-        nothing(ax)
+        why = (
+            "no standardized difference could be estimated"
+            if len(rows)
+            else "there are no two groups to compare"
+        )
+        nothing(ax, why=why)
         return
     places, look = range(len(shown)), looks(1)[0]
     ax.hlines(places, 0, shown["estimate"], color="0.8", linewidth=1.4, zorder=1)
@@ -70,7 +75,15 @@ def _between(result: Result, note: str) -> str:
     found = re.fullmatch(r"between (.+) and (.+)", note)
     if found is None:
         return ""
-    return " and ".join(label(result, by[0], each) if len(by) == 1 else each for each in found.groups())
+    return " and ".join(_labelled(result, by, each) for each in found.groups())
+
+
+def _labelled(result: Result, by: list[str], group: str) -> str:
+    """Return a group under its labels: the codes of several columns are joined by dots."""
+    codes = group.split(" \N{MIDDLE DOT} ")
+    if len(codes) != len(by):
+        return label(result, by[0], group) if len(by) == 1 else group
+    return " \N{MIDDLE DOT} ".join(label(result, name, code) for name, code in zip(by, codes, strict=True))
 
 
 def _rows(result: Result) -> pd.DataFrame:

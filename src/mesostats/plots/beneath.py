@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pandas as pd
     from matplotlib.axes import Axes
 
 LINE_POINTS: Final = 11
@@ -52,3 +53,27 @@ def numbers_beneath(ax: Axes, head: str, rows: Sequence[Numbers], *, remark: str
             ax.annotate(text, (place, 0), xytext=(0, drop), ha="center", **look)
     if remark:
         ax.annotate(remark, (low, 0), xytext=(0, drop - 1.5 * LINE_POINTS), ha="left", style="italic", **look)
+
+
+def at_risk_beneath(ax: Axes, curves: Sequence[tuple[str, pd.DataFrame]], *, remark: str = "") -> None:
+    """Write beneath an axis how many are at risk just before each of its ticks.
+
+    Parameters
+    ----------
+    ax
+        The axes, with their limits set.
+    curves
+        The name of each curve, and its rows of `Result.estimates`.
+    remark
+        A sentence below the numbers.
+    """
+    low, high = ax.get_xlim()
+    ticks = [tick for tick in ax.get_xticks() if low <= tick <= high]
+    rows = [Numbers(name, {tick: f"{_at_risk(own, tick):,.0f}" for tick in ticks}) for name, own in curves]
+    numbers_beneath(ax, "At risk", rows, remark=remark)
+
+
+def _at_risk(rows: pd.DataFrame, time: float) -> float:
+    """Return how many are at risk just before a time: those of the next time that the result holds."""
+    later = rows[rows["time"] >= time].sort_values("time")
+    return 0.0 if later.empty else float(later["denominator"].iloc[0])

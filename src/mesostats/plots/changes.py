@@ -38,6 +38,8 @@ from mesostats.plots.marks import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from matplotlib.axes import Axes
 
@@ -217,24 +219,32 @@ def trajectories(ax: Axes, result: Result, _most: int) -> None:
     gap = 0.5 + 0.055 * lines
     panels = stacked_below(ax, [1.0] * len(blocks), share_values=False, gap=gap) if len(blocks) > 1 else [ax]
     remark = f"{left_out} more in the table" if left_out else ""
+    values = list(dict.fromkeys(value for rows in blocks for value in _groups(result, rows)))
+    look_of = dict(zip(values, looks(len(values)), strict=True))
     for place, (panel, rows) in enumerate(zip(panels, blocks, strict=True)):
-        _trajectory(panel, result, rows, named=not place, remark=remark if place == len(blocks) - 1 else "")
-    if lines > 1:
+        _trajectory(panel, result, rows, look_of, remark=remark if place == len(blocks) - 1 else "")
+    if len(values) > 1:
+        known = set(ax.get_legend_handles_labels()[1])
+        for value, look in look_of.items():  # groups that only other panels have
+            name = label(result, str(result.spec["arguments"]["group"]), value)
+            if not any(each.startswith(name) for each in known):
+                ax.plot([], [], label=name, color=look.color, linestyle=look.line, marker=look.marker)
         key_above(ax)
 
 
-def _trajectory(ax: Axes, result: Result, rows: pd.DataFrame, *, named: bool, remark: str) -> None:
+def _trajectory(
+    ax: Axes, result: Result, rows: pd.DataFrame, look_of: Mapping[Any, Look], *, remark: str
+) -> None:
     """Draw the lines of one cell."""
     timed = rows[rows["time"].notna()]
     groups = _groups(result, timed)[:_MOST_LINES]
     times = sorted(timed["time"].unique())
     gap = (times[-1] - times[0]) / 60 if len(times) > 1 else 1.0
     beneath = []
-    for number, (value, look) in enumerate(zip(groups, looks(len(groups)), strict=True)):
+    for number, value in enumerate(groups):
         own = _of_group(result, timed, value)
-        _line(
-            ax, own, look, (number - (len(groups) - 1) / 2) * gap, _name(result, rows, value) if named else ""
-        )
+        shift = (number - (len(groups) - 1) / 2) * gap
+        _line(ax, own, look_of[value], shift, _name(result, rows, value))
         seen = own[own["estimand"].eq("mean_value")]
         beneath.append(
             Numbers(

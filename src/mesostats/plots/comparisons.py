@@ -10,6 +10,7 @@ from mesostats.layout import (
     Comparison,
     by_columns,
     comparison,
+    count,
     kind_columns,
     labels_of,
     lay_out,
@@ -80,9 +81,8 @@ def _two_panels(ax: Axes, found: Comparison, measure: str, most: int) -> None:
             left.hlines(places[own.index], own["conf_low"], own["conf_high"], color=look.color, linewidth=1.6)
         marks: dict[str, Any] = {"marker": look.marker, "color": look.color, "linestyle": "none"}
         marks["markerfacecolor"] = "white" if group == found.reference else look.color
-        left.plot(
-            own["estimate"], places[own.index], label=found.name(group), clip_on=False, zorder=3, **marks
-        )
+        name = f"{found.name(group)} (N = {count(own['denominator'].max())})"
+        left.plot(own["estimate"], places[own.index], label=name, clip_on=False, zorder=3, **marks)
     _measure(right, found, measure, places, {each: looking[each] for each in others})
     rows_named(left, names)
     left.set_xlim(left=0)

@@ -18,11 +18,13 @@ from mesostats.layout import (
     most_frequent,
     p_statement,
     quantity,
+    shared,
     starts_at,
+    telling,
     tests,
     time_name,
 )
-from mesostats.plots.beneath import Numbers, numbers_beneath
+from mesostats.plots.beneath import at_risk_beneath
 from mesostats.plots.marks import NEUTRAL, Series, beside, key_above, nothing, scaled, series_of
 from mesostats.plots.phases import headroom, make_room, phase_bands
 
@@ -60,7 +62,11 @@ def curves(ax: Axes, result: Result, _most: int) -> None:
     main, *sides = _panels(
         ax, len(names) - 1, groups=len(frame[layout.sections].drop_duplicates()) if layout.sections else 1
     )
-    shown = list(series_of(result, scaled(frame[frame["estimand"].eq(names[0])]), layout.sections))
+    apart = telling(frame, layout.sections) or layout.sections
+    shown = [
+        each._replace(name=labels_of(result, apart, each.rows.iloc[0]))
+        for each in series_of(result, scaled(frame[frame["estimand"].eq(names[0])]), layout.sections)
+    ]
     for each in shown:
         _curve(main, _held(each, result), bands=len(shown) <= _MOST_BANDS, start=starts_at(names[0]))
     for place, estimand in enumerate(names[1:]):
@@ -71,14 +77,19 @@ def curves(ax: Axes, result: Result, _most: int) -> None:
             _thin(main, ends[0], label(result, "estimand", estimand), place)
     _scales(main, result, shown, names[0])
     phase_bands(main, result, start=0.0)
-    _numbers_at_risk(main, shown, left_out)
+    at_risk_beneath(main, [(each.name, each.rows) for each in shown], remark=left_out)
     for panel in (main, *sides):
         panel.set_xlim(main.get_xlim())
         panel.set_xlabel(time_name(result), fontsize="small", labelpad=1)
     _quote_tests(main, result, frame, starts_at(names[0]))
     if len(shown) > 1 or len(names) > 1:
         _rename_alone(main, shown, label(result, "estimand", names[0]))
-        key_above(main)
+        key_above(main, title=_in_common(result, frame, layout.sections) or None)
+
+
+def _in_common(result: Result, frame: pd.DataFrame, columns: list[str]) -> str:
+    """Return what all curves have in common, where their names do not say it."""
+    return shared(result, frame, columns) if telling(frame, columns) else ""
 
 
 def _limited(frame: pd.DataFrame, result: Result, estimand: str) -> tuple[pd.DataFrame, str]:
@@ -102,7 +113,20 @@ def _limited(frame: pd.DataFrame, result: Result, estimand: str) -> tuple[pd.Dat
     what = "kinds of event" if kinds else "groups"
     which = "most frequent" if kinds else "largest"
     number = len(kept[keys].drop_duplicates())
+    if kinds and groups and len(own[groups].drop_duplicates()) > _MOST_CURVES:
+        remark = f"the {number} {which} of {number + left_out} {what}"
+        frame, more = _largest_groups(frame[chosen], groups, estimand)
+        return frame, f"{remark}, {more}; the others in the table"
     return frame[chosen], f"the {number} {which} of {number + left_out} {what}; the others in the table"
+
+
+def _largest_groups(frame: pd.DataFrame, groups: list[str], estimand: str) -> tuple[pd.DataFrame, str]:
+    """Keep the largest groups, so many as one picture can hold; say how many there are."""
+    own = frame[frame["estimand"].eq(estimand)]
+    sizes = own.assign(numerator=own["denominator"].where(~own.duplicated(groups), 0))
+    kept, left_out = most_frequent(sizes, groups, _MOST_CURVES)
+    chosen = pd.MultiIndex.from_frame(frame[groups]).isin(pd.MultiIndex.from_frame(kept[groups]))
+    return frame[chosen], f"the {_MOST_CURVES} largest of {_MOST_CURVES + left_out} groups"
 
 
 def _panels(ax: Axes, ends: int, *, groups: int) -> list[Axes]:
@@ -196,22 +220,6 @@ def _scales(ax: Axes, result: Result, shown: list[Series], estimand: str) -> Non
     name, unit = label(result, "estimand", estimand), rows["unit"].dropna().iloc[0]
     measure = f"{name}, % of {unit}" if is_share(estimand) else name
     ax.set_ylabel(measure + (band if level else ""), fontsize="small")
-
-
-def _numbers_at_risk(ax: Axes, series: list[Series], left_out: str) -> None:
-    """Write beneath the axis how many are at risk just before each tick."""
-    low, high = ax.get_xlim()
-    ticks = [tick for tick in ax.get_xticks() if low <= tick <= high]
-    rows = [
-        Numbers(each.name, {tick: f"{_at_risk(each.rows, tick):,.0f}" for tick in ticks}) for each in series
-    ]
-    numbers_beneath(ax, "At risk", rows, remark=left_out)
-
-
-def _at_risk(rows: pd.DataFrame, time: float) -> float:
-    """Return how many are at risk just before a time: those of the next time that the result holds."""
-    later = rows[rows["time"] >= time].sort_values("time")
-    return 0.0 if later.empty else float(later["denominator"].iloc[0])
 
 
 def _quote_tests(ax: Axes, result: Result, frame: pd.DataFrame, start: float | None) -> None:

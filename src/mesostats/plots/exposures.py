@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mesostats.layout import conf_level, label
+from mesostats.layout import conf_level, label, out_of
 from mesostats.plots.marks import (
     NEUTRAL,
     ROW_INCHES,
@@ -41,13 +41,17 @@ def exposure_forest(ax: Axes, result: Result, _most: int) -> None:
         for panel, measure in ((left, "risk"), (right, "risk_difference")):
             rows = frame[frame["estimand"].eq(f"{side}_{measure}")]
             points(panel, rows, rows[exposure].map(order).astype(float) + shift, look, name=side.capitalize())
+    crude = frame[frame["estimand"].eq("crude_risk")].set_index(exposure)
     names = [
-        label(result, exposure, level) + (" (reference)" if level == reference else "") for level in levels
+        label(result, exposure, level)
+        + (" (reference)" if level == reference else "")
+        + (f", {out_of(crude.loc[level])}" if level in crude.index else "")
+        for level in levels
     ]
     rows_named(left, names)
     interval, units = f"\n(with {conf_level(result)} interval)", frame["unit"].iloc[0]
     left.set_ylabel(label(result, "exposure", exposure))
-    left.set_xlabel(f"Risk, % of {units}{interval}")
+    left.set_xlabel(f"Risk, % of {units} (n/N: crude){interval}")
     left.set_xlim(left=0)
     right.set_xlabel(f"Difference from {label(result, exposure, reference)}, percentage points{interval}")
     right.axvline(0, color="0.3", linewidth=1.0, zorder=1)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _WIDTH: Final = 8.5
 _MOST_SERIES: Final = 8
+_ROOM: Final = 0.25
 
 
 def forest_size(result: Result, most: int) -> tuple[float, float]:
@@ -55,6 +56,10 @@ def forest(ax: Axes, result: Result, most: int) -> None:
     note = f"\n{len(firsts)} most frequent, {left_out} more in the table" if left_out else ""
     hidden = _groups_left_out(result, layout)
     ax.set_xlabel(value_label(frame, result) + note + hidden)
+    if frame["estimand"].map(lambda name: quantity(name).kind == "points").all():
+        ax.axvline(0, color="0.3", linewidth=1.0, zorder=1)
+        low, high = ax.get_xlim()
+        ax.set_xlim(low, max(high, _ROOM * (high - low)))  # for what cannot be estimated, which stands at 0
     if frame["estimand"].map(lambda name: is_share(name) or quantity(name).kind == "rate").all():
         ax.set_xlim(left=0.0)
     if len(several) > 1:
@@ -65,6 +70,8 @@ def forest(ax: Axes, result: Result, most: int) -> None:
 def _layout(result: Result) -> Layout:
     """Lay out as for a table; but groups that would head blocks there are series here, since marks need less room."""
     layout = lay_out(result)
+    if result.spec["analysis"] == "care_rule_effects":  # few rules, each of its own term: long names, so rows
+        return Layout(layout.frame, [], result.groups[:-1], ["estimand"], steps=False)
     one_measure = len(layout.frame["estimand"].unique()) == 1
     if not layout.sections or not one_measure or kind_columns(result):
         return layout

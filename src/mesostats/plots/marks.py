@@ -25,6 +25,8 @@ ROW_INCHES: Final = 0.34
 """How high a row of a picture is."""
 GREY: Final = "0.35"
 """The colour of what others are held against."""
+NOTHING: Final = "nothing"
+"""The id of axes that hold nothing; their label says why."""
 NEUTRAL: Final = "0.9"
 """The colour of grid lines."""
 
@@ -179,6 +181,36 @@ def stacked_below(
     return panels
 
 
+def tiled(ax: Axes, rows: int, columns: int) -> list[Axes]:
+    """Part the place of some axes into rows and columns of panels, which share their axes as far as they can.
+
+    Parameters
+    ----------
+    ax
+        The axes, which become the first panel.
+    rows, columns
+        How many.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        Row by row.
+    """
+    spec = ax.get_subplotspec()
+    if spec is None:
+        lines = stacked_below(ax, [1.0] * rows)
+        return [panel for line in lines for panel in beside(line, [1.0] * columns)]
+    grid = spec.subgridspec(rows, columns, wspace=0.06, hspace=0.12)
+    ax.set_subplotspec(grid[0])
+    panels = [ax]
+    for place in range(1, rows * columns):
+        first = panels[place - place % columns] if place % columns else None
+        panels.append(ax.figure.add_subplot(grid[place], sharex=ax, sharey=first))
+        panels[-1].spines[["top", "right", *(["left"] if first else [])]].set_visible(False)
+        panels[-1].tick_params(labelleft=not first, left=not first)
+    return panels
+
+
 def panel_name(ax: Axes, name: str) -> None:
     """Name one of several panels above it, where the title leaves room."""
     look: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "fontsize": "small"}
@@ -238,6 +270,8 @@ def finish(ax: Axes, title: str) -> None:
 
 def nothing(ax: Axes, *, why: str = "") -> None:
     """Say that there is nothing to draw, and why."""
+    ax.set_gid(NOTHING)
+    ax.set_label(why)
     ax.text(0.5, 0.5, "nothing to show", transform=ax.transAxes, ha="center", va="center", color="0.4")
     if why:
         text = fill(why, _TITLE_WIDTH)

@@ -11,17 +11,17 @@ import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
 from mesostats.layout import by_columns, conf_level, label, labels_of, most_frequent, p_text, time_name
+from mesostats.plots.beneath import at_risk_beneath
 from mesostats.plots.ends import apart
 from mesostats.plots.marks import (
     NEUTRAL,
     Look,
-    beside,
     key_above,
     looks,
     nothing,
     panel_name,
     scaled,
-    stacked_below,
+    tiled,
 )
 from mesostats.plots.phases import make_room, phase_bands
 
@@ -48,9 +48,9 @@ _WARNING: Final = "dashed: 1 - Kaplan-Meier, which takes the other reasons as ce
 def reasons_size(result: Result, _most: int) -> tuple[float, float]:
     """Return width and height in inches."""
     if not by_columns(result):
-        return 9.0, 5.0
+        return 9.0, 5.4
     rows = int(np.ceil(min(_MOST_PANELS, len(_ranked(result))) / _COLUMNS))
-    return 10.5, 1.4 + 2.5 * max(1, rows)
+    return 10.5, 2.0 + 2.5 * max(1, rows)
 
 
 def reason_curves(ax: Axes, result: Result, most: int) -> None:
@@ -94,18 +94,15 @@ def _overlaid(ax: Axes, result: Result, reasons: list[Any], number: int) -> None
     units = _of(result, _RIGHT)["unit"].iloc[0]
     ax.set_ylabel(f"Given up for the reason by then, % of {units}\n(line: Aalen-Johansen)")
     more = f"; the {len(reasons)} most frequent of {number} reasons" if len(reasons) < number else ""
-    ax.set_xlabel(f"{_time(result)}\n{_WARNING}{more}")
+    ax.set_xlabel(_time(result), fontsize="small", labelpad=1)
+    at_risk_beneath(ax, [("", _at_risk_of(result, {}))], remark=_WARNING + more)
 
 
 def _panels(ax: Axes, result: Result, reasons: list[Any], number: int) -> None:
     """Draw a panel a reason, the groups as curves, Gray's test in the corner."""
     groups, left_out = _groups(result)
     rows = int(np.ceil(len(reasons) / _COLUMNS))
-    grid = [
-        panel
-        for line in stacked_below(ax, [1.0] * rows)
-        for panel in beside(line, [1.0] * min(len(reasons), _COLUMNS))
-    ]
+    grid = tiled(ax, rows, min(len(reasons), _COLUMNS))
     for place, panel in enumerate(grid):
         panel.tick_params(labelbottom=True, labelsize="small")
         if place >= len(reasons):
@@ -124,9 +121,9 @@ def _panels(ax: Axes, result: Result, reasons: list[Any], number: int) -> None:
     notes = [_time(result) + (" (each line of panels has its own scale)" if rows > 1 else ""), _WARNING]
     notes += [f"the {len(reasons)} most frequent of {number} reasons"] if len(reasons) < number else []
     notes += [f"the {len(groups)} largest of {len(groups) + left_out} groups"] if left_out else []
-    grid[min(len(reasons), len(grid)) - 1 - (len(reasons) - 1) % min(len(reasons), _COLUMNS)].set_xlabel(
-        "\n".join(notes), fontsize="small", loc="left"
-    )
+    lowest = grid[min(len(reasons), len(grid)) - 1 - (len(reasons) - 1) % min(len(reasons), _COLUMNS)]
+    curves = [(name, _at_risk_of(result, cell)) for name, cell in groups]
+    at_risk_beneath(lowest, curves, remark="\n".join(notes))
     key_above(ax)
 
 
@@ -173,6 +170,14 @@ def _scaled_axes(panels: list[Axes], result: Result, *, bands: bool) -> None:
         panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         panel.grid(axis="y", color=NEUTRAL)
         panel.set_axisbelow(True)
+
+
+def _at_risk_of(result: Result, cell: dict[str, Any]) -> pd.DataFrame:
+    """Return the rows of a group whose denominators are those at risk: the same for all of its reasons."""
+    rows = _of(result, _RIGHT)
+    for column, value in cell.items():
+        rows = rows[rows[column].eq(value)]
+    return rows[rows[_REASON].eq(rows[_REASON].iloc[0])]
 
 
 def _gray(result: Result, reason: Any) -> str:

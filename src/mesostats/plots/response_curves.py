@@ -38,15 +38,17 @@ def response_curves(ax: Axes, result: Result, _most: int) -> None:
     main, side = beside(ax, (2.0, 1.0), share_rows=False)
     names = short(result.estimates, result.groups)
     beneath = []
-    longest = max(float(rows["time"].max()) for rows in shown) or 1.0
+    least = float(result.spec.get("least_at_risk", 0.0))
+    ends = [_until(rows, least) for rows in shown]
+    longest = max(ends) or 1.0
     ticks = _ticks(longest, result)
-    for rows, look in zip(shown, looks(len(shown)), strict=True):
+    for rows, end, look in zip(shown, ends, looks(len(shown)), strict=True):
         name = labels_of(result, names, rows.iloc[0]) or "Responded"
-        _steps(main, _held(rows), look, name, band=len(shown) <= _MOST_BANDS)
+        _steps(main, _held(_of(rows, _RESPONDED), end), look, name, band=len(shown) <= _MOST_BANDS)
         if len(shown) == 1:
             late = Look("0.45", "", ":")
-            _steps(main, _of(rows, _SEEN), late, "As seen at assessments (late)", band=False)
-        _steps(side, _of(rows, _LEFT), look, "", band=False)
+            _steps(main, _held(_of(rows, _SEEN), end), late, "As seen at assessments (late)", band=False)
+        _steps(side, _held(_of(rows, _LEFT), end), look, "", band=False)
         seen = _of(rows, _SEEN)
         beneath.append(
             Numbers(name if len(shown) > 1 else "", {tick: _followed(seen, tick) for tick in ticks})
@@ -87,12 +89,19 @@ def _of(rows: pd.DataFrame, estimand: str) -> pd.DataFrame:
     return rows[rows["estimand"].eq(estimand)].sort_values("time", kind="stable")
 
 
-def _held(rows: pd.DataFrame) -> pd.DataFrame:
-    """Hold the last value of the curve for as long as courses were followed."""
-    own, seen = _of(rows, _RESPONDED), _of(rows, _SEEN)
-    if own.empty or seen.empty or seen["time"].max() <= own["time"].max():
+def _until(rows: pd.DataFrame, least: float) -> float:
+    """Return the last time at which at least a share of the courses was still followed, before which curves end."""
+    seen = _of(rows, _SEEN)
+    enough = seen[seen["denominator"] >= least * seen["denominator"].max()]
+    return float((enough if len(enough) else rows)["time"].max())
+
+
+def _held(curve: pd.DataFrame, end: float) -> pd.DataFrame:
+    """Return a curve up to the end, its last value held until then."""
+    own = curve[curve["time"] <= end]
+    if own.empty or own["time"].max() >= end:
         return own
-    return pd.concat([own, own.iloc[[-1]].assign(time=seen["time"].max())], ignore_index=True)
+    return pd.concat([own, own.iloc[[-1]].assign(time=end)], ignore_index=True)
 
 
 def _steps(ax: Axes, rows: pd.DataFrame, look: Look, name: str, *, band: bool) -> None:
@@ -140,5 +149,7 @@ def _followed(seen: pd.DataFrame, time: float) -> str:
 
 def _remark(result: Result, cells: int) -> str:
     parts = [shared(result, result.estimates, result.groups)]
+    least = result.spec.get("least_at_risk")
+    parts += [f"curves end where fewer than {100 * least:.0f} % were still followed"] if least else []
     parts += [f"the {_MOST} largest of {cells} groups; the others in the table"] if cells > _MOST else []
     return "; ".join(filter(None, parts))

@@ -137,7 +137,9 @@ def stopping_pairs(ax: Axes, result: Result, most: int) -> None:
     level = conf_level(result)
     interval = f"\n(with {level} interval)" if level else ""
     left.set_xlim(left=0)
-    left.set_xlabel(f"% of those of whom it is known (n/N){interval}")
+    left_out = len(names) - len(names[:most])
+    more = f"\n{left_out} rows are not shown; they are in the table" if left_out else ""
+    left.set_xlabel(f"% of those of whom it is known (n/N){interval}{more}")
     right.set_xlabel(f"Stopped less came, percentage points{interval}")
     rows_named(left, names[:most])
     for tick in left.get_yticklabels():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _ANY: Final = "any"
 _MOST_PANELS: Final = 4
+_NAME_WIDTH: Final = 26
 _KEYS: Final = ["term_class", "term"]
 _NOT_GRADED: Final = "not recorded"
 
@@ -48,8 +50,8 @@ def severity_bars(ax: Axes, result: Result, most: int) -> None:
     for panel, rows in zip(panels, groups, strict=True):
         _bars(panel, result, scaled(rows), order)
         first = rows.iloc[0]
-        head = f"{labels_of(result, by, first)}, " if several else ""
-        panel.set_xlabel(f"{head}% of {first['denominator']:,.0f} {first['unit']}")
+        head = f"{fill(labels_of(result, by, first), _NAME_WIDTH)}\n" if several else ""
+        panel.set_xlabel(f"{head}% of {first['denominator']:,.0f} {first['unit']}", fontsize="small")
     rows_named(ax, [label(result, "term", term) for _, term in order])
     notes = [f"{len(order)} most frequent terms, {left_out} more in the table"] if left_out else []
     if number > _MOST_PANELS:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from mesostats.layout import days_between, kind_columns, label, lay_out, most_frequent, time_name
+from mesostats.layout import days_between, label, lay_out, most_frequent, time_name
 from mesostats.plots.marks import NEUTRAL, key_above, scaled, series_of, value_label
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ def points_by_session(ax: Axes, result: Result, _most: int) -> None:
 def bars_by_days(ax: Axes, result: Result, _most: int) -> None:
     """Draw a bar with its interval for each interval of days, groups side by side."""
     layout = lay_out(result)
-    keys = kind_columns(result) or layout.sections
+    keys = layout.sections  # each of them is a series of bars
     frame, left_out = most_frequent(layout.frame, keys, _MOST_SERIES) if keys else (layout.frame, 0)
     days = days_between(frame["time"].dropna())
     places = {day: place for place, day in enumerate(days)}
-    several = list(series_of(result, scaled(frame[frame["time"].notna()]), layout.sections))[:_MOST_SERIES]
+    several = list(series_of(result, scaled(frame[frame["time"].notna()]), layout.sections))
     width = 0.8 / max(len(several), 1)
     for number, each in enumerate(several):
         at = each.rows["time"].map(places) + (number - (len(several) - 1) / 2) * width

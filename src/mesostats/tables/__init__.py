@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from mesostats.results import Result
 
-__all__ = ["table"]
+__all__ = ["sheet_of", "table"]
 
 _MOST_ROWS: Final = 60
 _SHEETS: Final = {
@@ -108,14 +108,30 @@ def table(result: Result, *, title: str | None = None, most: int | None = None) 
     >>> "35/56" in table(result).as_raw_html()
     True
     """
+    identity = _identity(result, title, most)
+    return displayed(sheet_of(result, most), title=title or result.spec["title"], identity=identity)
+
+
+def sheet_of(result: Result, most: int | None = None) -> Sheet:
+    """Return the texts of a result's display table, for any medium.
+
+    Parameters
+    ----------
+    result, most
+        As of `table`.
+
+    Returns
+    -------
+    Sheet
+
+    Raises
+    ------
+    ValueError
+        If `most` is below 1.
+    """
     if most is not None and most < 1:
         msg = f"most == {most}, must be 1 or more: it is how many rows are shown"
         raise ValueError(msg)
-    identity = _identity(result, title, most)
-    return displayed(_sheet(result, most), title=title or result.spec["title"], identity=identity)
-
-
-def _sheet(result: Result, most: int | None) -> Sheet:
     if shown(result).empty:
         return Sheet(
             pd.DataFrame({"_stub": ["nothing to show"]}),

@@ -79,7 +79,7 @@ def time_sheet(result: Result, most: int) -> Sheet:
             for key, own in curves[_RESPONDED].items()
             if (row := _by(own, time, curves[_SEEN].get(key))) is not None
         }
-        grid.write((f"Responded by {unit}, %{interval}", f"{time:g}"), rows, _share)
+        grid.write((f"Responded by {unit}, %{interval}", f"{time:g}"), rows, _share, noted=True)
     lasts = {key: own.iloc[-1] for key, own in curves[_LEFT].items()}
     grid.write(
         ("", "Dropped out without response, %"), lasts, lambda row: amount(row["estimate"], row["estimand"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
@@ -18,6 +16,7 @@ from rich.text import Text
 from mesostats.errors import DataError
 from mesostats.validation.findings import masked
 from mesostats.validation.rules import RULES, SEVERITIES
+from mesostats.whole_files import neutral, written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -114,14 +113,9 @@ class ValidationReport:
             The file. A cell that a spreadsheet would run as a formula has a leading ``'``.
         """
         target = Path(path)
-        safe = self.defects.assign(**{name: _neutral(self.defects[name]) for name in _TEXTS})
-        handle, scratch = tempfile.mkstemp(prefix=".mesostats-", dir=target.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                safe.to_csv(file, index=False)
-            Path(scratch).replace(target)
-        finally:
-            Path(scratch).unlink(missing_ok=True)
+        safe = self.defects.assign(**{name: neutral(self.defects[name]) for name in _TEXTS})
+        with written_whole(target, private=True) as scratch:
+            safe.to_csv(scratch, index=False, encoding="utf-8")
         return target
 
     def to_text(self) -> str:
@@ -216,10 +210,6 @@ def _shown(defects: pd.DataFrame) -> pd.DataFrame:
         name for name in ("key", "found") if not defects.empty and defects[name].fillna(_MASK).eq(_MASK).all()
     ]
     return defects.drop(columns=masks)
-
-
-def _neutral(texts: pd.Series[str]) -> pd.Series[str]:
-    return texts.mask(texts.str.match(r"[=+@\t\r-]").fillna(value=False), "'" + texts)
 
 
 def _rich(defects: pd.DataFrame) -> Table:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
 
-from mesostats.populations import PHASE, group_values, grouping, with_groups
+from mesostats.populations import PHASE, group_values, grouping, schedule_order, with_groups
 from mesostats.results import check_groups
 from mesostats.schedule import INDICATION, course_timeline
 
@@ -113,12 +113,6 @@ def of_cell(frame: nw.LazyFrame[Any], by: Sequence[str], cell: Any) -> nw.LazyFr
 
 def in_order(estimates: pd.DataFrame, clinic: Dataset, groups: SlotGroups) -> pd.DataFrame:
     """Sort estimates by their groups, phases as protocols have them; rows of a group keep their order."""
-    phases = [phase.name for protocol in clinic.vocabulary.protocols.values() for phase in protocol.phases]
-    places = {name: place for place, name in enumerate(dict.fromkeys(phases))}
-
-    def rank(column: pd.Series[Any]) -> pd.Series[Any]:
-        return column.map(places).fillna(len(places)) if column.name == PHASE and groups.phase else column
-
     if not groups.by:
         return estimates
-    return estimates.sort_values([*groups.by], key=rank, kind="stable", ignore_index=True)
+    return estimates.sort_values([*groups.by], key=schedule_order(clinic), kind="stable", ignore_index=True)
