@@ -53,6 +53,18 @@ def test_python_sessions_print_what_they_show(document: str) -> None:
     assert found.failed == 0
 
 
+def test_the_quick_start_writes_table_figure_and_methods(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (start,) = (block for block in blocks("README.md", "python") if block.startswith("import"))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(start, "quick_start.py", "exec"), {})  # noqa: S102 - our own document
+    assert len(start.splitlines()) == 5
+    assert {path.name for path in tmp_path.iterdir()} == {"response.docx", "retention.png"}
+    assert "log-rank test" in capsys.readouterr().out
+    plt.close("all")
+
+
 def test_the_analysis_of_contributing_keeps_the_contract() -> None:
     (module,) = (block for block in blocks("CONTRIBUTING.md", "python") if "def no_shows" in block)
     names: dict[str, object] = {}

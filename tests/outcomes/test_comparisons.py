@@ -399,3 +399,8 @@ def test_a_rule_of_ones_own() -> None:
 def test_arguments_are_checked(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         compare(SITES, **arguments)
+
+
+def test_a_column_of_products_with_a_taken_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot group by 'unit'"):
+        compare_response(simulate(50, seed=1), group="unit", instrument="masi")

@@ -129,13 +129,14 @@ def _counted(clinic: Dataset) -> str:
 
 def _figure(result: Result, kind: str | None) -> str:
     """Return the plot as an HTML image; it is drawn on a figure of its own, which is closed again."""
-    figure = cast("Figure", plot(result, kind=kind).get_figure(root=True))
+    axes = plot(result, kind=kind)
+    figure = cast("Figure", axes.get_figure(root=True))
     picture = io.BytesIO()
     try:
         figure.savefig(picture, format="png", dpi=_DOTS, pil_kwargs={"compress_level": 1})  # quick, not small
     finally:
         plt.close(figure)
     data = base64.b64encode(picture.getvalue()).decode("ascii")
-    alternative = escape(f"{result.spec['title']}. The numbers stand in the table below.")
+    alternative = escape(str(axes.get_label()))
     width = figure.get_figwidth() * _SCREEN_DOTS
     return f'<img src="data:image/png;base64,{data}" alt="{alternative}" style="width:{width:.0f}px;max-width:100%">'

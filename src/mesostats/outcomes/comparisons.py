@@ -34,7 +34,7 @@ from mesostats.outcomes.pair_explanations import PairExplanation
 from mesostats.outcomes.questions import question
 from mesostats.outcomes.response_counts import FLAGS, MEANINGS, not_due
 from mesostats.populations import POPULATIONS, grouping, labels, uncompared
-from mesostats.results import Multiplicity, Result, adjusted_p_values, contract, stack
+from mesostats.results import ESTIMATE_COLUMNS, Multiplicity, Result, adjusted_p_values, contract, stack
 from mesostats.schemas import table_schema
 
 if TYPE_CHECKING:
@@ -174,6 +174,7 @@ def compare_response(  # noqa: PLR0913 - each argument is a choice that the comp
     columns, levels, named = grouping(by), grouping(strata), grouping(adjust)
     _check_covariates(named, group, instrument)
     numbers, product = _numbers(clinic, named), is_product(clinic, group)
+    grouping(group, taken={*TAKEN, *ESTIMATE_COLUMNS})
     taken = (*columns, *(() if product else (group,)), *levels)
     texts = [name for name in named if name not in {*numbers, BASELINE, *taken}]
     asked = question(
