@@ -116,7 +116,7 @@ def test_output_that_cannot_be_written_is_one_line_and_leaves_nothing(
     assert main(["validate", str(clinic), option, str(tmp_path / "none" / "x")]) == 2
     assert main(["validate", str(clinic), option, str(clinic)]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == f"mesostats: '{tmp_path / 'none'}' cannot be used: no such file or directory"
+    assert lines[0] == f"mesostats: folder '{tmp_path / 'none'}' is not there; make it first"
     assert lines[1] == f"mesostats: '{clinic}' cannot be used: is a directory"
     assert [each.name for each in tmp_path.iterdir()] == ["clinic"]
 

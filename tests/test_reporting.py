@@ -45,9 +45,8 @@ class Document(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def text(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = report(simulate(60, seed=1), out=tmp_path_factory.mktemp("out"))
-    return path.read_text(encoding="utf-8")
+def text(small_report: Path) -> str:
+    return small_report.read_text(encoding="utf-8")
 
 
 def test_report_loads_nothing(text: str) -> None:

@@ -289,13 +289,11 @@ def _say(what: object) -> int:
 
 def _write_page(fragment: str, path: Path) -> None:
     """Write an HTML page whole or not at all."""
+    from mesostats.whole_files import written_whole  # noqa: PLC0415
+
     head = '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Defects</title></head><body>'
-    scratch = path.with_name(f".{path.name}.part")
-    try:
+    with written_whole(path) as scratch:
         scratch.write_text(f"{head}{fragment}</body></html>", encoding="utf-8")
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def _waiting(text: str) -> Status:

@@ -7,22 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-import mesostats as ms
-
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Watched
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return ms.report(ms.simulate(60, seed=4), out=tmp_path_factory.mktemp("browser"))
-
-
 @pytest.fixture
-def opened(report: Path, watched: Watched) -> Watched:
-    watched.page.goto(report.as_uri(), wait_until="load")
+def opened(small_report: Path, watched: Watched) -> Watched:
+    watched.page.goto(small_report.as_uri(), wait_until="load")
     return watched
 
 

@@ -63,6 +63,7 @@ WORKS: Final = {
     "obuchowski1997": "Obuchowski NA. Nonparametric analysis of clustered ROC curve data. Biometrics 1997;53:567-578. doi:10.2307/2533958",
     "pagano1983": "Pagano M, Tritchler D. On obtaining permutation distributions in polynomial time. J Am Stat Assoc 1983;78:435-440. doi:10.1080/01621459.1983.10477990",
     "peterson1990": "Peterson B, Harrell FE. Partial proportional odds models for ordinal response variables. J R Stat Soc C 1990;39:205-217. doi:10.2307/2347760",
+    "pocock2002": "Pocock SJ, Clayton TC, Altman DG. Survival plots of time-to-event outcomes in clinical trials: good practice and pitfalls. Lancet 2002;359:1686-1689. doi:10.1016/S0140-6736(02)08594-X",
     "prentice1978": "Prentice RL, Gloeckler LA. Regression analysis of grouped survival data with application to breast cancer data. Biometrics 1978;34:57-67. doi:10.2307/2529588",
     "przyborowski1940": "Przyborowski J, Wilenski H. Homogeneity of results in testing samples from Poisson series. Biometrika 1940;31:313-323. doi:10.1093/biomet/31.3-4.313",
     "pustejovsky2018": "Pustejovsky JE, Tipton E. Small-sample methods for cluster-robust variance estimation and hypothesis testing in fixed effects models. J Bus Econ Stat 2018;36:672-683. doi:10.1080/07350015.2016.1247004",

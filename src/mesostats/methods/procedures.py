@@ -27,6 +27,7 @@ _SENTENCES: Final = {
     r"Wilson score interval at the effective sample size, t quantile": f"Where a patient contributed several observations, proportions were given Wilson score intervals [@wilson1927] at the effective sample size (the number of observations over the design effect), {_CLUSTERS} [@korn1998].",
     r"Wilson score interval; life-table retention, Greenwood log-log interval": "Shares of an interval were given Wilson score intervals [@wilson1927]; retention was estimated by the life table [@cutler1958] with log-log intervals from Greenwood's variance.",
     r"Wilson score interval, score test of (\S+)": r"Shares were given Wilson score intervals [@wilson1927] and score tests against \1.",
+    r"Wilson score interval, one observation a cluster": "Where each patient contributed one observation, proportions were given Wilson score intervals [@wilson1927].",
     r"Wilson score interval": "Proportions of independent observations were given Wilson score intervals [@wilson1927].",
     r"Clopper-Pearson exact interval": "Proportions of independent observations were given exact Clopper-Pearson intervals [@clopper1934].",
     r"Jeffreys interval with the boundary rule": "Proportions of independent observations were given Jeffreys intervals with the rule for 0 and all [@brown2001].",

@@ -22,6 +22,7 @@ _SENTENCES: Final = {
     r"(\w)(\S+) strategy: (.*)": r"The strategy “\1\2” reads: \3",
     r"Models of missing outcomes are fitted within each group and instrument: (.*)": r"Models of missing outcomes were fitted within each group and instrument with these covariates: \1",
     r"These use what was known (.*)": r"They used what was known \1",
+    r"Where fewer than a tenth of the courses were still followed, .*": "Curves end where fewer than a tenth of the courses were still followed [@pocock2002].",
     r"responded_before_dropout and .*": "In a further analysis dropout without a response competed with response; there courses never assessed counted too.",
     r"Sessions: days with an attended session (.*?); what came later is not used\.": r"Sessions received were counted as days with an attended session \1; what came later was not used.",
     r"In treatment at the landmark: a session was attended after it\. (.*)": r"A course was in treatment at the landmark if a session was attended after it. \1",
