@@ -102,12 +102,16 @@ ANALYSES: dict[str, Callable[[Dataset], pd.DataFrame]] = {
     "time to response": lambda clinic: ms.time_to_response(clinic, instrument="masi").estimates,
     "durability": lambda clinic: ms.durability(clinic, instrument="masi").estimates,
     "response by sessions": lambda clinic: ms.response_by_sessions(clinic, instrument="masi").estimates,
-    "baseline table": lambda clinic: ms.baseline_table(clinic, by="arm").estimates,
+    "baseline table": lambda clinic: (
+        ms.baseline_table(
+            clinic, by="arm", variables=["sex", "birth_year", "indication", "planned_sessions"]
+        ).estimates
+    ),
     "side effects by session": lambda clinic: (
         ms.adverse_event_rates(clinic, of="term", per="session").estimates
     ),
     "side effects by lot and month": lambda clinic: (
-        ms.adverse_event_rates(clinic, by="lot", per="patient_month", of="class").estimates
+        ms.adverse_event_rates(clinic, by="lot", per="patient_month").estimates
     ),
     "where": lambda clinic: (
         ms.retention(clinic.where(sex="female", started=("2023-06-01", None)), by="indication").estimates
