@@ -92,3 +92,9 @@ def test_every_analysis_has_a_picture_without_ids(result: Result, clinic: Datase
     texts += [tick.get_text() for panel in figure.axes for tick in panel.get_yticklabels()]
     assert ax.get_title(loc="left")
     assert not {*texts} & {*clinic.table("courses")["course_id"], *clinic.table("patients")["patient_id"]}
+
+
+def test_a_table_without_adjusted_p_values_says_nothing_of_them(clinic: Dataset) -> None:
+    alone, arms = (table(ANALYSES[name](clinic)).as_raw_html() for name in ("change", "change_arms"))
+    assert "p adjusted" not in alone
+    assert "p adjusted" in arms

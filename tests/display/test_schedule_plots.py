@@ -210,6 +210,7 @@ def test_stopped_and_came_are_joined_and_their_difference_told() -> None:
     assert {"30/50", "20/80"} <= set(words(left))
     # 30/50 - 20/80 = 35 points; 10/50 - 40/80 = -30 points
     assert {"35.0   p 0.002", "-30.0   p 0.002"} <= set(words(right))
+    assert "those who came weighted to the same sessions" in left.get_xlabel()
 
 
 def test_disposition_bars_of_few_groups_and_stacked_of_many() -> None:

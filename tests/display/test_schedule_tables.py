@@ -24,6 +24,8 @@ from schedule_results import (
     stopping_result,
 )
 
+from mesostats.dropout.incidence import dropout_reasons
+from mesostats.simulation import simulate
 from mesostats.tables import table
 
 if TYPE_CHECKING:
@@ -217,3 +219,9 @@ def test_missing_of_retention_is_explained_and_the_mean_names_its_horizon() -> N
     found = page(made(rows, [], "retention", arguments={"time": "day"}))
     assert ["Missing (courses of which nothing is settled yet, or that never attended): 7."] in found
     assert any(f"mean of the first 2: 116.2 {span('105.8', '126.5')}" in row[0] for row in found)
+
+
+def test_reasons_say_that_whoever_came_to_all_sessions_completed() -> None:
+    """Disposition counts such a course as given up: the two tables differ by it."""
+    sheet = table(dropout_reasons(simulate(60, seed=1))).as_raw_html()
+    assert "Whoever came to all planned sessions completed the course" in sheet

@@ -139,7 +139,8 @@ def stopping_pairs(ax: Axes, result: Result, most: int) -> None:
     left.set_xlim(left=0)
     left_out = len(names) - len(names[:most])
     more = f"\n{left_out} rows are not shown; they are in the table" if left_out else ""
-    left.set_xlabel(f"% of those of whom it is known (n/N){interval}{more}")
+    weighted = "\nthose who came weighted to the same sessions, n/N as counted"
+    left.set_xlabel(f"% of those of whom it is known (n/N){interval}{weighted}{more}")
     right.set_xlabel(f"Stopped less came, percentage points{interval}")
     rows_named(left, names[:most])
     for tick in left.get_yticklabels():

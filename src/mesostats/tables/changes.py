@@ -158,7 +158,7 @@ def _sources(result: Result) -> list[str]:
     lines = [without_codes(" ".join(rule for rule in spec.get("rules", []) if rule.startswith(told)))]
     lines += method_line(result.estimates["method"].unique())
     lines.append(population_line(result, "courses", counted="assessed/due"))
-    if spec.get("family"):
+    if spec.get("family") and result.estimates["p_adjusted"].notna().any():
         lines.append(f"p adjusted ({correction(result)}) within a family: {spec['family']}.")
     return [*filter(None, lines), cutoff_line(result)]
 

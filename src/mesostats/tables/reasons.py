@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mesostats.results import Result
     from mesostats.tables.sheet import Sheet
 
+_TOLD: Final = ("Whoever came to all", "Complet")
 _MOST_TIMES: Final = 4
 _ALL: Final = "all reasons"
 _REASON: Final = "reason"
@@ -131,7 +132,7 @@ def _reason_sources(result: Result) -> list[str]:
     lines.append(
         "1 - KM (Kaplan-Meier) takes the other reasons as censoring: a warning, not an estimate to quote."
     )
-    lines += [rule for rule in result.spec.get("rules", []) if rule.startswith("Complet")]
+    lines += [rule for rule in result.spec.get("rules", []) if rule.startswith(_TOLD)]
     missing = frame.loc[frame["estimand"].eq(_RIGHT), [*by_columns(result), "n_missing"]].drop_duplicates()
     if missing["n_missing"].sum() > 0:
         lines.append(
