@@ -74,6 +74,7 @@ def test_validate_defects_ends_with_1_and_writes_files(
     assert main(["validate", str(folder), "--csv", str(table), "--html", str(page)]) == 1
     assert set(pd.read_csv(table)["severity"]) == {"error", "warning"}
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert [each.stat().st_mode & 0o777 for each in (table, page)] == [0o600, 0o600]
     assert "error" in capsys.readouterr().out
 
 

@@ -260,3 +260,18 @@ def test_rules_that_only_help_to_read_a_table_are_left_out() -> None:
     assert Part.from_json(Part("a", "t", "2025-01-01", (0.95,), "", ("x.",), ()).to_json()).definitions == (
         "x.",
     )
+
+
+def test_interval_and_factors_are_told_only_where_they_were_used() -> None:
+    curve = estimators.kaplan_meier([1, 2, 3], [1, 1, 0], conf_type="log")["method"].iloc[0]
+    assert not any("log-log" in text for text in sentences_of(curve))
+    plain, *more = sentences_of("exact binomial test against the overall proportion")
+    assert "design effect" not in plain
+    assert more == []
+    allowed = sentences_of(
+        "exact binomial test against the overall proportion, design effect 1.31, over-dispersion 2.10 (Spiegelhalter)"
+    )
+    assert allowed[0] == plain
+    assert len(allowed) == 3
+    assert sum("design effect" in text for text in allowed) == 1
+    assert sum("over-dispersion" in text for text in allowed) == 1

@@ -6,8 +6,9 @@ import contextlib
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 from rich.progress import Progress
 
@@ -21,6 +22,9 @@ from mesostats.pages import Page
 from mesostats.reporting import build, report
 from mesostats.simulation import simulate
 from mesostats.validation import validate
+
+if TYPE_CHECKING:
+    from mesostats.dataset import Dataset
 
 
 class Document(HTMLParser):
@@ -199,6 +203,41 @@ def test_cautions_count_what_the_tables_hold() -> None:
     said = " ".join(cautions(opened, headlines(opened)))
     assert f"5 of {len(courses)} courses" in said
     assert "could not be evaluated" not in said
+
+
+def with_second_instrument(clinic: Dataset, first: str, second: str) -> Opened:
+    """Return a clinic that assessed with one instrument, and whenever it did, with a second one too."""
+    tables = {name: clinic.table(name) for name in clinic.names}
+    rows = tables["outcomes"][tables["outcomes"]["instrument"].eq(first)]
+    copies = rows.assign(instrument=second, outcome_id="second-" + rows["outcome_id"])
+    tables["outcomes"] = pd.concat([rows, copies], ignore_index=True)
+    return Opened(type(clinic)(**tables, cutoff=clinic.cutoff), ["indication"], validate(clinic))
+
+
+def test_group_with_two_instruments_names_them_and_counts_an_endpoint_each() -> None:
+    clinic = simulate(60, seed=1)
+    opened = with_second_instrument(clinic, "hdss", "gravimetry")
+    found = headlines(opened)
+    row = response(clinic, by="indication").cell(indication="hyperhidrosis", estimand="response_treated")
+    due, missing = row["denominator"], row["n_missing"]
+    assert missing > 0
+    quoted = [each.counts for each in found.rows["Excessive sweating"]["Responders, %"]]
+    assert [text.partition(", ")[2] for text in quoted] == [
+        "Sweat by gravimetry",
+        "Hyperhidrosis Disease Severity Scale",
+    ]
+    said = " ".join(cautions(opened, found))
+    assert f"{2 * missing:.0f} of {2 * due:.0f} endpoints due, one a course and instrument, (" in said
+    assert f"most in Excessive sweating · Sweat by gravimetry ({missing:.0f} of {due:.0f})" in said
+
+
+def test_instrument_without_a_rule_makes_nobody_a_non_responder() -> None:
+    clinic = simulate(60, seed=1)
+    row = response(clinic, by="indication").cell(indication="hair_loss_aga", estimand="response_treated")
+    opened = with_second_instrument(clinic, "pull_test", "hair_density")
+    said = " ".join(cautions(opened, headlines(opened)))
+    assert f"{row['n_missing']:.0f} of {row['denominator']:.0f} courses due (" in said
+    assert "Hair density" not in said
 
 
 def test_front_page_of_a_clinic_before_its_first_session() -> None:

@@ -126,6 +126,11 @@ def test_differences_at_baseline_are_between_known_groups() -> None:
         pair = [each.cell(sex="all groups", **cell) for each in (found, alone)]
         assert pair[0]["estimate"] == pytest.approx(pair[1]["estimate"])
         assert pair[0]["note"] == pair[1]["note"]
+        rows = found.explain(sex="all groups", **cell)
+        unknown = rows["sex"].isin(UNKNOWN)
+        assert unknown.any()
+        assert rows.loc[unknown, "excluded"].eq("its group is not recorded: in no comparison").all()
+        assert rows["in_denominator"].equals(~unknown & rows["value"].notna())
     share = found.estimates.query("sex == 'not recorded' and estimand == 'mean'")
     assert share["denominator"].gt(0).all()
     nobody = ms.baseline_table(clinic_where(None, 1), **options)

@@ -288,11 +288,11 @@ def _say(what: object) -> int:
 
 
 def _write_page(fragment: str, path: Path) -> None:
-    """Write an HTML page whole or not at all."""
+    """Write an HTML page whole or not at all, for its owner alone: it holds keys and values of patients."""
     from mesostats.whole_files import written_whole  # noqa: PLC0415
 
     head = '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Defects</title></head><body>'
-    with written_whole(path) as scratch:
+    with written_whole(path, private=True) as scratch:
         scratch.write_text(f"{head}{fragment}</body></html>", encoding="utf-8")
 
 

@@ -104,7 +104,7 @@ HEADLINES: Final = (
 
 
 class Quoted(NamedTuple):
-    """A number to quote: its row of the estimates, and n/N or the session in words."""
+    """A number to quote: its row of the estimates, and n/N (of which instrument, where there are several) or the session in words."""
 
     row: pd.Series[Any]
     counts: str
@@ -167,17 +167,23 @@ def _quoted(each: Headline, results: Mapping[str, Result], by: list[str]) -> lis
     is_curve = bool(rows["time"].notna().any())
     if is_curve:
         rows = rows.groupby(by, sort=False, dropna=False).tail(1)
+    several = _of_several(rows, by)
     return [
-        (labels_of(result, by, row), Quoted(row, _count(result, row, is_curve=is_curve)))
-        for _, row in rows.iterrows()
+        (labels_of(result, by, row), Quoted(row, _count(result, row, is_curve=is_curve, named=named)))
+        for (_, row), named in zip(rows.iterrows(), several, strict=True)
     ]
 
 
-def _count(result: Result, row: pd.Series[Any], *, is_curve: bool) -> str:
-    """Return n/N; of a curve its time, for n/N would be that step's alone."""
+def _of_several(rows: pd.DataFrame, by: list[str]) -> pd.Series[bool]:
+    """Return which rows are of a group with several instruments."""
+    return rows.duplicated(by, keep=False) & ("instrument" in rows)
+
+
+def _count(result: Result, row: pd.Series[Any], *, is_curve: bool, named: bool) -> str:
+    """Return n/N, and of what instrument where there are several; of a curve its time, for n/N would be that step's alone."""
     if is_curve:
         return f"{time_name(result).lower()} {row['time']:g}"
-    return out_of(row)
+    return f"{out_of(row)}, {label(result, 'instrument', row['instrument'])}" if named else out_of(row)
 
 
 def compared_arms(opened: Opened) -> Result | None:
@@ -239,14 +245,19 @@ def _assessed(found: Headlines, opened: Opened) -> list[str]:
         return []
     result = found.results["response"]
     rows = result.estimates[result.estimates["estimand"].eq("response_treated")]
-    rows = rows[rows["denominator"] > 0]
+    rows = rows[
+        (rows["denominator"] > 0) & rows["estimate"].notna()
+    ]  # without a rule nobody is a non-responder
     missing, due = rows["n_missing"].sum(), rows["denominator"].sum()
+    several = bool(_of_several(rows, opened.by).any())
+    what = "endpoints due, one a course and instrument," if several else "courses due"
+    columns = [*opened.by, *(["instrument"] if several else [])]
     said = []
     if missing:
         worst = rows.iloc[int((rows["n_missing"] / rows["denominator"]).argmax())]
         said.append(
-            f"{_share(missing, due, 'courses due')} could not be evaluated at the endpoint and count as non-responders; "
-            f"most in {labels_of(result, [*opened.by], worst)} ({worst['n_missing']:.0f} of {worst['denominator']:.0f})."
+            f"{_share(missing, due, what)} could not be evaluated at the endpoint and count as non-responders; "
+            f"most in {labels_of(result, columns, worst)} ({worst['n_missing']:.0f} of {worst['denominator']:.0f})."
         )
     waiting = result.spec.get("not_due", 0)
     when = "their end" if opened.endpoint == END_OF_COURSE else f"day {opened.endpoint}"

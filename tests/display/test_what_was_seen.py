@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import outcome_results as made
+import pytest
 import schedule_results as schedule
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -56,9 +57,10 @@ def test_panels_of_reasons_stand_in_line() -> None:
     assert len(lefts) == columns
 
 
-def test_a_group_has_one_look_in_all_panels_and_the_key_names_all() -> None:
+@pytest.mark.parametrize("first", ["None", "B and more"])
+def test_a_group_has_one_look_in_all_panels_and_the_key_names_all(first: str) -> None:
     rows = []
-    for instrument, arms in (("score", ("none",)), ("scale", ("B", "A"))):
+    for instrument, arms in (("score", (first,)), ("scale", ("B", "A"))):
         for arm in arms:
             cell = {"instrument": instrument, "arm": arm}
             rows.append(made.number("mean_value", 5.0, time=0.0, denominator=9, **cell))
@@ -69,7 +71,7 @@ def test_a_group_has_one_look_in_all_panels_and_the_key_names_all() -> None:
     ax = drawn(schedule.made(rows, ["instrument", "arm"], "change_by_visit", arguments=arguments))
     key = ax.get_legend()
     assert key is not None
-    assert [text.get_text() for text in key.get_texts()] == ["None", "B", "A"]
+    assert [text.get_text() for text in key.get_texts()] == [first, "B", "A"]
     lines = [line for line in key.get_lines() if isinstance(line, Line2D)]
     assert len({str(line.get_color()) for line in lines}) == 3
     assert len({str(line.get_linestyle()) for line in lines}) == 3

@@ -242,3 +242,20 @@ def test_a_measurement_meets_its_rule_up_to_rounding() -> None:
     # 4.1 - 2.1 falls short of 2 in binary numbers, and is a response.
     found = imputed_proportion([4.1 - 2.1 - 2, -1.0, 3.0], [1, 1, 1], at_least=0.0).iloc[0]
     assert found["numerator"] == 2
+
+
+@pytest.mark.parametrize("at_least", [None, 1.0])
+@pytest.mark.parametrize("levels", [("a", "b", "z"), ("b", "z", "a"), ("z", "b", "a")])
+def test_level_that_nobody_was_observed_in_is_imputed_as_the_average(
+    levels: tuple[str, ...], at_least: float | None
+) -> None:
+    # Observed: 5 of 50 and 45 of 50 respond, on average one half; of the third level nobody was observed.
+    low, high, unseen = levels
+    level = pd.DataFrame({"level": [unseen] * 40 + [low] * 50 + [high] * 50})
+    responded = [0.0] * 40 + [1.0] * 5 + [0.0] * 45 + [1.0] * 45 + [0.0] * 5
+    outcome = responded if at_least is None else [2 * each for each in responded]
+    found = imputed_proportion(outcome, [0] * 40 + [1] * 100, level, at_least=at_least, imputations=400).iloc[
+        0
+    ]
+    assert found["estimate"] == pytest.approx(0.5, abs=0.03)
+    assert f"'level' = {unseen}" in found["note"]

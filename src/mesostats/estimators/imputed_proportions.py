@@ -8,7 +8,7 @@ import numpy as np
 
 from mesostats.estimators.arguments import check_conf_level, indicators
 from mesostats.estimators.clusters import ClusterTotals
-from mesostats.estimators.covariates import encode
+from mesostats.estimators.covariates import encode, is_text, level_codes
 from mesostats.estimators.incomplete_covariates import unseen_level
 from mesostats.estimators.multiple_imputation import linear_draws, logistic_draws, rubin
 from mesostats.estimators.observation_weights import AUGMENTED, Incomplete, estimated, incomplete
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
     import pandas as pd
+
+    from mesostats.estimators.covariates import Design
 
     Floats = npt.NDArray[np.float64]
 
@@ -159,13 +161,30 @@ def _draws(
     unseen = unseen_level(data.covariates, data.observed)
     if unseen:
         notes.append(f"no outcome was observed where {unseen}: imputed from the other covariates alone")
+    columns = _unseen_as_average(design, data)
     if at_least is None:
         drawn, augmented = logistic_draws(
-            design.columns, data.outcome, data.observed, imputations=imputations, rng=rng
+            columns, data.outcome, data.observed, imputations=imputations, rng=rng
         )
         return drawn, notes + _sparse(data, design.columns.shape[1] - 1) + [AUGMENTED] * augmented
-    values = linear_draws(design.columns, data.outcome, data.observed, imputations=imputations, rng=rng)
+    values = linear_draws(columns, data.outcome, data.observed, imputations=imputations, rng=rng)
     return np.where(np.isnan(values), np.nan, values >= at_least - _SLACK), notes
+
+
+def _unseen_as_average(design: Design, data: Incomplete) -> Floats:
+    """Return the design with the observed's mean of a text's columns where nobody of its level was observed.
+
+    Else whoever is of such a level would be imputed as if of another one, whichever has no column.
+    """
+    columns = design.columns.copy()
+    for name, values in data.covariates.items():
+        if not is_text(values):
+            continue
+        codes, levels = level_codes(values)
+        unseen = np.bincount(codes[data.observed], minlength=len(levels))[codes] == 0
+        own = np.array([source == str(name) for source in design.sources])
+        columns[np.ix_(unseen, own)] = columns[data.observed][:, own].mean(axis=0)
+    return columns
 
 
 def _sparse(data: Incomplete, coefficients: int) -> list[str]:

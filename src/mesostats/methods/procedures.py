@@ -72,7 +72,7 @@ _SENTENCES: Final = {
     r"; delta method on the log\(-log\) scale": "Predicted curves were given intervals by the delta method on the complementary log-log scale.",
     # Times.
     r"Brookmeyer-Crowley, (?=.)": "Medians were read off the curves, with the intervals of Brookmeyer and Crowley [@brookmeyer1982].",
-    r"(?:1 - )?Kaplan-Meier, Greenwood (?:log-log|log|plain) interval": "Curves of independent times were estimated by the Kaplan-Meier method with log-log intervals from Greenwood's variance [@kaplan1958].",
+    r"(?:1 - )?Kaplan-Meier, Greenwood log-log interval": "Curves of independent times were estimated by the Kaplan-Meier method with log-log intervals from Greenwood's variance [@kaplan1958].",
     r"(?:1 - )?Kaplan-Meier, standard error by clusters \(infinitesimal jackknife, k/\(k - 1\)\), log-log interval, t quantile": "Where a patient contributed several times, Kaplan-Meier curves [@kaplan1958] were given log-log intervals with a variance between patients [@williams1995].",
     r"restricted mean, area under Kaplan-Meier, t interval": "Restricted means are areas under the Kaplan-Meier curve [@royston2013].",
     r"(stratified )?log-rank test": r"Curves were compared by the \1log-rank test [@mantel1966].",
@@ -106,7 +106,9 @@ _SENTENCES: Final = {
     # Balance, signals, counts.
     r"difference of means over the root mean square of both standard deviations": "Standardized differences of means are in units of the root mean square of both standard deviations [@austin2009].",
     r"Mahalanobis distance of the shares of all levels but one \(Yang and Dalton\)": "Standardized differences of categories are Mahalanobis distances of their shares [@yang2012].",
-    r"exact binomial test against (?:the overall|a given) proportion(?:, design effect [\d.]+)?(?:, over-dispersion [\d.]+ \(Spiegelhalter\))?": "Each unit was held against the overall proportion by an exact binomial test, allowing for the design effect and for over-dispersion between units, with the limits of a funnel plot [@spiegelhalter2005].",
+    r"exact binomial test against the overall proportion": "Each unit was held against the overall proportion by an exact binomial test, with the limits of a funnel plot [@spiegelhalter2005].",
+    r", design effect [\d.]+": "Tests and limits of units allow for the design effect of several sessions of a patient.",
+    r", over-dispersion [\d.]+ \(Spiegelhalter\)": "Tests and limits of units allow for over-dispersion between the units [@spiegelhalter2005].",
     r"control limits of the funnel at the unit's size": "",
     r"(?:exact )?stratified permutation test, one-sided for more events(, normal approximation for large counts)?": "Units were compared with the others of their strata by an exact permutation test for more events, one-sided, with a normal approximation for large counts [@pagano1983].",
     r"count; the estimate is its share of the courses started": "Numbers were counted; shares are of the courses started.",

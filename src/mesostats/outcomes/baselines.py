@@ -12,7 +12,7 @@ from mesostats.engine import collect
 from mesostats.estimators.arguments import check_choice
 from mesostats.estimators.balance import standardized_mean_difference, standardized_share_difference
 from mesostats.outcomes.baseline_units import Unit, Units, units_of, variables_of
-from mesostats.populations import grouping, known_groups, labels
+from mesostats.populations import grouping, known_groups, labels, without_unknown_groups
 from mesostats.results import ALL_GROUPS, ESTIMATE_COLUMNS, Result, contract, stack
 
 if TYPE_CHECKING:
@@ -234,7 +234,9 @@ def _explain(people: Units, cell: Mapping[str, Any]) -> pd.DataFrame:
         people.values[cell[_VARIABLE]],
         {name: cell.get(name, ALL_GROUPS) for name in people.groups},
     )
-    whole = bool(named) and all(group == ALL_GROUPS for group in named.values())
+    estimand = cell.get("estimand")
+    compared = estimand == "standardized_difference"
+    whole = bool(named) and not compared and all(group == ALL_GROUPS for group in named.values())
     frame = people.of_variable(people.everybody() if whole else people.frame, cell[_VARIABLE])
     for column, group in named.items():
         if group != ALL_GROUPS:
@@ -242,7 +244,7 @@ def _explain(people: Units, cell: Mapping[str, Any]) -> pd.DataFrame:
     ids = ["patient_id"] if people.unit == "patient" else ["course_id", "patient_id"]
     rows = collect(frame.select(*ids, *people.groups.values(), _shown=nw.col(value)))
     rows = rows.sort_values([*ids, *people.groups.values()], ignore_index=True)
-    absent, estimand = rows["_shown"].isna(), cell.get("estimand")
+    absent = rows["_shown"].isna()
     inside = pd.Series(data=True, index=rows.index) if estimand == "missing" else ~absent
     if estimand == "missing":
         counted = absent
@@ -251,11 +253,11 @@ def _explain(people: Units, cell: Mapping[str, Any]) -> pd.DataFrame:
     else:
         counted = inside
     names = {key: column for column, key in people.groups.items()} | {"_shown": "value"}
-    return rows.rename(columns=names).assign(
-        in_denominator=inside,
-        in_numerator=inside & counted,
-        excluded=np.where(inside, "", "no value is recorded"),
-    )
+    rows = rows.rename(columns=names).assign(excluded=np.where(inside, "", "no value is recorded"))
+    if compared:
+        rows = without_unknown_groups(rows, [*named])
+        inside = rows["excluded"] == ""
+    return rows.assign(in_denominator=inside, in_numerator=inside & counted)
 
 
 def _as_text(values: pd.Series[Any]) -> pd.Series[Any]:

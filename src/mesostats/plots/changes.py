@@ -224,10 +224,10 @@ def trajectories(ax: Axes, result: Result, _most: int) -> None:
     for place, (panel, rows) in enumerate(zip(panels, blocks, strict=True)):
         _trajectory(panel, result, rows, look_of, remark=remark if place == len(blocks) - 1 else "")
     if len(values) > 1:
-        known = set(ax.get_legend_handles_labels()[1])
-        for value, look in look_of.items():  # groups that only other panels have
-            name = label(result, str(result.spec["arguments"]["group"]), value)
-            if not any(each.startswith(name) for each in known):
+        here = _groups(result, blocks[0][blocks[0]["time"].notna()])[:_MOST_LINES]
+        for value, look in look_of.items():
+            if value not in here:  # groups that only other panels have
+                name = label(result, str(result.spec["arguments"]["group"]), value)
                 ax.plot([], [], label=name, color=look.color, linestyle=look.line, marker=look.marker)
         key_above(ax)
 
