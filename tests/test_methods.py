@@ -218,7 +218,7 @@ def test_endpoints_that_differ_stay_with_their_analyses(results: dict[str, Resul
 
 def test_responder_rules_have_their_sources(results: dict[str, Result]) -> None:
     written = body(ms.methods_text(results["response"]))
-    assert "Hair pull test, hairs out of 60, 2 or better (McDonald 2017)" in written
+    assert "Hair pull test, hairs out of 60, 2 or less (McDonald 2017)" in written
     own = ms.response(
         ms.simulate(40, seed=1), instrument="masi", rule=ms.ResponderRule(kind="percent", threshold=30)
     )

@@ -18,6 +18,11 @@ def attended_sessions(clinic: Dataset) -> nw.LazyFrame[Any]:
     return clinic.lazy("sessions").filter(status == "attended", date <= clinic.cutoff)
 
 
+def asked() -> nw.Expr:
+    """Return 1 where somebody asked about side effects at a session, else 0."""
+    return nw.when(nw.col("adverse_events_asked") == "yes").then(nw.lit(1)).otherwise(nw.lit(0))
+
+
 def treated_course_days(clinic: Dataset) -> nw.LazyFrame[Any]:
     """Return one row a course with an attended session by the data cut, computed once.
 
@@ -31,12 +36,11 @@ def treated_course_days(clinic: Dataset) -> nw.LazyFrame[Any]:
     """
 
     def build() -> nw.LazyFrame[Any]:
-        asked = nw.when(nw.col("adverse_events_asked") == "yes").then(nw.lit(1)).otherwise(nw.lit(0))
         days = (
             attended_sessions(clinic)
             .group_by("course_id")
             .agg(
-                asked.max().alias("asked"),
+                asked().max().alias("asked"),
                 nw.col("date").min().alias("first"),
                 nw.col("date").max().alias("last"),
             )
@@ -132,9 +136,8 @@ def _visits_in_order(clinic: Dataset) -> nw.LazyFrame[Any]:
 
 def _asked_days(clinic: Dataset) -> nw.LazyFrame[Any]:
     """Return ``course_id, day, asked`` of the attended sessions up to the data cut."""
-    asked = nw.when(nw.col("adverse_events_asked") == "yes").then(nw.lit(1)).otherwise(nw.lit(0))
     day = day_number(nw.col("date")).cast(nw.Int32)
-    return attended_sessions(clinic).select("course_id", day=day, asked=asked)
+    return attended_sessions(clinic).select("course_id", day=day, asked=asked())
 
 
 def first_of_day() -> nw.Expr:

@@ -116,10 +116,11 @@ class ResponderRule(BaseModel):
             raise ValueError(msg)
         return self
 
-    def describe(self) -> str:
-        """Return the rule in words."""
+    def describe(self, direction: str | None = None) -> str:
+        """Return the rule in words; of a level, with the instrument's direction, which way is better."""
         if self.kind == "level":
-            return f"{self.threshold:g} or better"
+            better = {"lower_is_better": "less", "higher_is_better": "more"}.get(direction or "", "better")
+            return f"{self.threshold:g} or {better}"
         return f"at least {self.threshold:g}{' %' if self.kind == 'percent' else ''} better than baseline"
 
 

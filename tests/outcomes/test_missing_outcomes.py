@@ -237,7 +237,7 @@ def test_a_state_in_which_nobody_was_assessed_cannot_be_weighted() -> None:
     assert np.isnan(row["estimate"])
     assert "no outcome was observed where 'dropped_out' = 1: no weight can stand for them" in row["note"]
     row = found.cell(estimand="response_imputed")
-    assert "no outcome was observed where 'dropped_out' = 1: imputed from the other covariates" in row["note"]
+    assert "no outcome was observed where 'dropped_out' = 1: imputed as the average" in row["note"]
     assert 0.3 < row["estimate"] < 0.7  # 5 of 10 assessed responded, and nothing tells those given up apart
 
 

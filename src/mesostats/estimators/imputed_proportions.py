@@ -160,7 +160,7 @@ def _draws(
     notes = list(design.notes)
     unseen = unseen_level(data.covariates, data.observed)
     if unseen:
-        notes.append(f"no outcome was observed where {unseen}: imputed from the other covariates alone")
+        notes.append(f"no outcome was observed where {unseen}: imputed as the average of the other levels")
     columns = _unseen_as_average(design, data)
     if at_least is None:
         drawn, augmented = logistic_draws(

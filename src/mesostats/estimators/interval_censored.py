@@ -158,7 +158,7 @@ def turnbull(
             "conf_level": conf_level,
             "df": df,
             "method": _METHOD.format(
-                _CLUSTERED if seen.grouped else _INFORMATION, _OR_WIDER if samples else ""
+                _CLUSTERED if seen.grouped else _INFORMATION, _OR_WIDER if samples and df > 0 else ""
             ),
             "note": _notes(survival, error, gap, df, _few(seen, ends)),
         }

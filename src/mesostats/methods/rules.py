@@ -124,7 +124,7 @@ _TIMELESS: Final = re.compile(
     r"^(?:An improvement is|The standardized difference is|The strategy |Unmeasured|.* takes? |The incidence proportion|The Aalen)"
 )
 _INSTRUMENT: Final = re.compile(
-    r"^(?P<label>.*): (?P<rule>at least \S+(?: %)? better than baseline|\S+ or better)(?: \((?:source: )?(?P<source>.*)\))?\.$"
+    r"^(?P<label>.*): (?P<rule>at least \S+(?: %)? better than baseline|\S+ or (?:better|less|more))(?: \((?:source: )?(?P<source>.*)\))?\.$"
 )
 
 
@@ -133,8 +133,8 @@ def responder_rule(rule: str) -> tuple[str, str, str] | None:
 
     Examples
     --------
-    >>> responder_rule("Hair pull test, hairs out of 60: 2 or better (source: McDonald 2017).")
-    ('Hair pull test, hairs out of 60', '2 or better', 'McDonald 2017')
+    >>> responder_rule("Hair pull test, hairs out of 60: 2 or less (source: McDonald 2017).")
+    ('Hair pull test, hairs out of 60', '2 or less', 'McDonald 2017')
     >>> responder_rule("Endpoint: day 84.") is None
     True
     """

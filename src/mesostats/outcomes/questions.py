@@ -71,14 +71,14 @@ class Question:
         """Baseline and endpoint in sentences."""
         return [
             "Baseline: last assessment on or before the first attended session.",
-            f"Endpoint: {self.endpoint.describe()}; of courses given up, ICH E9(R1) {strategy_of(self.endpoint)}.",
+            f"Endpoint: {self.endpoint.describe()}; for courses given up this is the ICH E9(R1) {strategy_of(self.endpoint)}.",
         ]
 
     @property
     def rules(self) -> list[str]:
         """Baseline, endpoint and responder rules in sentences, these with their sources."""
         scored = [
-            f"{each.instrument.label}: {each.rule.describe()} ({each.source})."
+            f"{each.instrument.label}: {each.rule.describe(each.instrument.direction)} ({each.source})."
             for each in self.scorings
             if each.rule
         ]

@@ -37,6 +37,7 @@ _MOST_BANDS: Final = 3
 _MOST_CURVES: Final = 8
 _MOST_TESTS: Final = 4
 _AT_RISK: Final = 6
+_MOST_SESSIONS: Final = 14  # so many ticks, and numbers at risk, have room side by side
 _ROOM: Final = 1.12
 _HEADROOM: Final = 1.25  # with the name of the panel above the curves
 _FULL: Final = 102.0
@@ -212,7 +213,8 @@ def _scales(ax: Axes, result: Result, shown: list[Series], estimand: str) -> Non
     ax.set_ylim(0, top)
     make_room(ax, result)
     ax.set_xlim(0, max((float(np.max(line.get_xdata())) for line in ax.lines), default=0.0) or 1.0)
-    ax.xaxis.set_major_locator(MaxNLocator(_AT_RISK, integer=True))
+    ticks = _MOST_SESSIONS if time_name(result) == "Session" else _AT_RISK
+    ax.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
     ax.grid(axis="y", color=NEUTRAL)
     ax.set_axisbelow(True)
     level = conf_level(result)

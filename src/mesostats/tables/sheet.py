@@ -164,7 +164,10 @@ def _places(note: Footnote, sheet: Sheet) -> list[Any]:
 
 
 def _house_style(view: GT, sheet: Sheet, identity: str) -> GT:
-    rules = [f"#{identity} td.gt_row, #{identity} th.gt_stub {{ white-space: nowrap; }}"]
+    rules = [f"#{identity} td.gt_row {{ white-space: nowrap; }}"]
+    rules.append(
+        f"#{identity} th.gt_stub {{ min-width: 8em; }}"
+    )  # only a table too wide for its page wraps its heads
     wordy = [place for place, column in enumerate(sheet.columns, start=len(sheet.stub) + 1) if column.wordy]
     rules += [
         f"#{identity} td.gt_row:nth-child({place}) {{ white-space: normal; min-width: 18em; }}"
