@@ -89,7 +89,7 @@ HEADLINES: Final = (
     ),
     Headline(
         *("Still in treatment, %", DROPOUT, "retention", {"estimand": "retention"}),
-        "the share of courses expected to come to the session named, the last of the schedule",
+        "the share of courses expected to come to the session named, the last of the schedule, whatever was recorded after it",
     ),
     Headline(
         *("Courses completed, %", DROPOUT, "courses"),
