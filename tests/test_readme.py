@@ -14,6 +14,7 @@ from matplotlib import pyplot as plt
 
 import mesostats as ms
 from mesostats.cli import _parser
+from mesostats.exploring.questions import QUESTIONS
 from mesostats.mapping import load_mapping
 
 ROOT = Path(__file__).parents[1]
@@ -144,3 +145,8 @@ def test_links_lead_somewhere(document: str) -> None:
     assert links
     for link in links:
         assert link.startswith("https://") or (ROOT / link).exists(), link
+
+
+def test_the_readme_counts_the_questions_of_the_explorer() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text.count(f"{len(QUESTIONS)} questions") == 2
