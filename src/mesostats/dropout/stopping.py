@@ -219,6 +219,8 @@ def _spec(clinic: Dataset, columns: Sequence[str], arguments: dict[str, Any]) ->
         "rules": [
             *RULES,
             "Those who came are weighted so that their sessions are those, of the same protocols, at which others stopped.",
+            "Whoever stopped where nobody else came is in the shares, and in no difference.",
+            "The p value is that of a t test; the interval joins those of the two shares, so that near 0 they may disagree.",
         ],
         "primary": "side_effect",
         "references": ["Zou GY, Donner A. Stat Med 2008;27:1693-1702. doi:10.1002/sim.3095"],

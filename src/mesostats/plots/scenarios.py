@@ -141,7 +141,7 @@ def stopping_pairs(ax: Axes, result: Result, most: int) -> None:
     more = f"\n{left_out} rows are not shown; they are in the table" if left_out else ""
     weighted = "\nthose who came weighted to the same sessions, n/N as counted"
     left.set_xlabel(f"% of those of whom it is known (n/N){interval}{weighted}{more}")
-    right.set_xlabel(f"Stopped less came, percentage points{interval}")
+    right.set_xlabel(f"Stopped less came, percentage points{interval}\nof those with a match; p: t test")
     rows_named(left, names[:most])
     for tick in left.get_yticklabels():
         of_group = by_columns(result) and not tick.get_text().startswith(_INDENT)
