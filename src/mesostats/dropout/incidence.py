@@ -109,6 +109,9 @@ def dropout_reasons(
     has a row in every group if any course of the data was given up for it. The Aalen-Johansen estimate is
     sum S(s-)·d_k/n over the times s, with S the retention: so the incidences of all reasons and S sum to 1.
 
+    Of a curve, ``explain`` with a ``time`` gives the courses at risk at that step and those given up at it; without a time, all
+    courses and all that were given up.
+
     References
     ----------
     Aalen OO, Johansen S (1978). An empirical transition matrix for non-homogeneous Markov chains based on censored
